@@ -1,0 +1,83 @@
+"""What can be put on a server. A service is one folder and one INSTALLED_APPS line: it registers itself here, and the
+Services tab, bulk menu, CLI, job list and audit names read this registry."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from controlpanel.access.gate import Permission
+
+if TYPE_CHECKING:
+    from servers.jobs.run import Conclusion, Run
+    from servers.models import Server
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be asked of a service on a server.
+
+    slug:      "install"; the full name is "<service>.<slug>".
+    label:     the button, a verb and its object: "Install email gateway".
+    done:      past tense for outcome lines: "installed".
+    mutating:  takes the server's one mutating slot; False for actions that only look or send a test.
+    danger:    asks on a page of its own first.
+    run:       does it, on a worker. Raises servers.remote errors freely: the runner turns them into an outcome.
+    """
+
+    slug: str
+    label: str
+    done: str
+    permission: Permission
+    run: "Callable[[Run], Conclusion]"
+    mutating: bool = True
+    danger: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """`word` is one of the six the panel knows; `detail` one short sentence."""
+
+    word: str  # working | absent | needs-you | checking | unknown | paused
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """slug, label: names. panel: template of the cards on the Services tab. context: (request, server) -> its context.
+    urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers."""
+
+    slug: str
+    label: str
+    actions: tuple[Action, ...]
+    panel: str
+    context: Callable[[Any, "Server"], dict]
+    urls: str
+    states: "Callable[[Iterable[Server]], dict[Any, State]]"
+
+    def action(self, slug: str) -> Action:
+        return next(action for action in self.actions if action.slug == slug)
+
+
+_services: dict[str, Service] = {}
+
+
+class UnknownAction(LookupError):
+    """No service offers this action."""
+
+
+def register(service: Service) -> None:
+    _services[service.slug] = service
+
+
+def services() -> tuple[Service, ...]:
+    return tuple(_services.values())
+
+
+def find(name: str) -> tuple[Service, Action]:
+    """The service and action behind "gateway.install". Raises UnknownAction."""
+    service_slug, _, action_slug = name.partition(".")
+    try:
+        service = _services[service_slug]
+        return service, service.action(action_slug)
+    except (KeyError, StopIteration) as error:
+        raise UnknownAction(name) from error

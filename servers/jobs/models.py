@@ -1,0 +1,103 @@
+"""One asking (Batch), its runs (Job, one per server), and what each run did. The Job row is the truth."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from controlpanel.access.models import User
+from servers.models import Server
+
+
+class Batch(models.Model):
+    action = models.CharField(max_length=60)  # "gateway.install"
+    options = models.JSONField(default=dict, blank=True)  # never secrets
+    asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    asked_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    ERRORED = "errored", "Panel error"
+    CANCELLED = "cancelled", "Cancelled"
+    LOST_CONTACT = "lost-contact", "Lost contact"
+
+
+LIVE = (Status.QUEUED, Status.RUNNING, Status.LOST_CONTACT)
+FINISHED = (Status.SUCCEEDED, Status.FAILED, Status.ERRORED, Status.CANCELLED)
+
+
+class Job(models.Model):
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="jobs")
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="jobs")
+    action = models.CharField(max_length=60)
+    mutating = models.BooleanField()
+    token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # names the run on the server
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    fence = models.PositiveIntegerField(default=0)  # rises with every claim; the server-side runner refuses a lower one
+    lease_until = models.DateTimeField(null=True, blank=True)
+    rung_at = models.DateTimeField(null=True, blank=True)  # when the broker was last told
+    cancel_asked_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    cancel_asked_at = models.DateTimeField(null=True, blank=True)
+    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+    queued_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)  # a detached script was handed to the server
+    journal_offset = models.PositiveBigIntegerField(default=0)
+    changed = models.BooleanField(null=True)
+    outcome = models.TextField(blank=True)  # one sentence
+    cause = models.CharField(max_length=60, blank=True)  # slug, for grouping
+    hint = models.TextField(blank=True)  # the next move
+    result = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["status", "lease_until"]), models.Index(fields=["server", "-id"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["server"],
+                condition=Q(mutating=True, status__in=["queued", "running", "lost-contact"]),
+                name="one_live_mutating_job_per_server",
+            )
+        ]
+
+
+class JobStep(models.Model):
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        CHANGED = "changed", "Changed"
+        UNCHANGED = "unchanged", "Nothing to change"
+        FAILED = "failed", "Failed"
+        SKIPPED = "skipped", "Skipped"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    slug = models.CharField(max_length=60)
+    title = models.CharField(max_length=200)
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["job", "position"], name="one_step_per_position")]
+
+
+class JobLine(models.Model):
+    """Output of a step: masked, stripped of control characters, capped."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="lines")
+    step = models.ForeignKey(JobStep, on_delete=models.CASCADE, related_name="lines")
+    number = models.PositiveIntegerField()
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_line_per_number")]

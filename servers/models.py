@@ -1,0 +1,136 @@
+"""Machines and how they are reached."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from controlpanel.access.models import Role, User
+from servers import validators
+from servers.fields import SecretField
+from servers.remote.host import Login, PinnedKey
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=40, unique=True, validators=[validators.tag])
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SshKey(models.Model):
+    """A key pair the panel signs in with. The private half is sealed; the public half is shown for pasting."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    public = models.TextField()
+    private = SecretField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServerQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> "ServerQuerySet":
+        if user.role == Role.CUSTOMER:
+            return self.filter(people=user)
+        return self if user.is_active else self.none()
+
+    def live(self) -> "ServerQuerySet":
+        return self.filter(archived_at__isnull=True)
+
+
+class Server(models.Model):
+    class SignIn(models.TextChoices):
+        KEY = "key", "SSH key"
+        PASSWORD = "password", "Password"
+
+    class Sudo(models.TextChoices):
+        NONE = "none", "Signs in as root"
+        NOPASSWD = "nopasswd", "sudo without a password"
+        PASSWORD = "password", "sudo with a password"
+
+    class Reach(models.TextChoices):
+        UNKNOWN = "unknown", "Not checked yet"
+        OK = "ok", "Reachable"
+        FAILED = "failed", "Check failed"
+        KEY_CHANGED = "key-changed", "Host key changed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=63, unique=True, validators=[validators.server_name])
+    address = models.CharField(max_length=253, validators=[validators.address])
+    port = models.PositiveIntegerField(default=22, validators=[validators.port])
+    user = models.CharField("user name", max_length=32, default="root", validators=[validators.posix_user])
+    sign_in = models.CharField(max_length=10, choices=SignIn, default=SignIn.KEY)
+    ssh_key = models.ForeignKey(SshKey, null=True, blank=True, on_delete=models.PROTECT)
+    password = SecretField()
+    sudo = models.CharField(max_length=10, choices=Sudo, default=Sudo.NONE)
+    sudo_password = SecretField()
+    jump = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reached_through")
+    tags = models.ManyToManyField(Tag, blank=True, related_name="servers")
+    people = models.ManyToManyField(User, blank=True, related_name="servers")
+    note = models.TextField(blank=True, max_length=2000, validators=[validators.plain_text])
+    reach = models.CharField(max_length=12, choices=Reach, default=Reach.UNKNOWN)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    findings = models.JSONField(
+        default=dict, blank=True
+    )  # the last connection check: {"stages": [...], "facts": {...}}
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ServerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def login(self) -> Login:
+        """What the wire needs. Follows the chain of jump servers, at most 4 deep (inventory refuses loops)."""
+        by_key = self.sign_in == self.SignIn.KEY
+        return Login(
+            address=self.address,
+            port=self.port,
+            user=self.user,
+            pinned=tuple(k.pin() for k in self.host_keys.all() if k.state == HostKey.State.PINNED),
+            private_key=self.ssh_key.private if by_key and self.ssh_key else None,
+            password=None if by_key else self.password,
+            sudo=self.sudo,
+            sudo_password=self.sudo_password,
+            jump=self.jump.login() if self.jump else None,
+        )
+
+
+class HostKey(models.Model):
+    """A host key seen at a server. Only a person makes `offered` into `pinned`."""
+
+    class State(models.TextChoices):
+        OFFERED = "offered", "Waiting for a person"
+        PINNED = "pinned", "Accepted"
+        RETIRED = "retired", "No longer used"
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="host_keys")
+    kind = models.CharField(max_length=40)
+    body = models.TextField()
+    fingerprint = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=State, default=State.OFFERED)
+    seen_at = models.DateTimeField(auto_now_add=True)
+    accepted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["server", "body"], name="one_row_per_host_key"),
+            models.UniqueConstraint(fields=["server", "kind"], condition=Q(state="pinned"), name="one_pin_per_kind"),
+        ]
+
+    def pin(self) -> PinnedKey:
+        return PinnedKey(kind=self.kind, body=self.body)
