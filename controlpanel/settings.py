@@ -1,6 +1,8 @@
 """Environment in, constants out. Every variable is listed in docs/configuration.md."""
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import environ
@@ -13,9 +15,18 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 
-def _secret_file(name: str, default: Path) -> Path:
-    """A path from the environment, as container secrets are given."""
-    return Path(env.str(name, str(default)))
+def _key_file(variable: str, name: str) -> Path:
+    """Where a key lies: named by the environment, as container secrets are, else in the data folder."""
+    return Path(env.str(variable, str(DATA_DIR / "keys" / name)))
+
+
+def _socket_in(folder: Path) -> Path:
+    """The broker's socket; moved to the temporary folder when the path passes the kernel's 107 bytes."""
+    path = folder / "broker" / "broker.sock"
+    if len(os.fsencode(path)) < 100:
+        return path
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"fleetpost-{os.getuid()}-{digest}" / "broker.sock"
 
 
 DATA_DIR = Path(env.str("FLEETPOST_DATA", str(BASE_DIR / "var"))).resolve()
@@ -29,8 +40,8 @@ if "*" in ALLOWED_HOSTS:
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 HTTPS = SITE_URL.startswith("https://")
 
-SECRET_KEY = keys.signing_key(_secret_file("FLEETPOST_SIGNING_KEY_FILE", DATA_DIR / "keys" / "signing"))
-VAULT_KEYS = keys.vault_keys(_secret_file("FLEETPOST_VAULT_KEYS_FILE", DATA_DIR / "keys" / "vault"))
+SECRET_KEY = keys.signing_key(_key_file("FLEETPOST_SIGNING_KEY_FILE", "signing"))
+VAULT_KEYS = keys.vault_keys(_key_file("FLEETPOST_VAULT_KEYS_FILE", "vault"))
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -88,19 +99,34 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'fleetpost.sqlite3'}")}
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # IMMEDIATE takes the write lock at BEGIN: without it threads deadlock on the upgrade ("database is locked").
-    DATABASES["default"]["OPTIONS"] = {
-        "timeout": 20,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+if env.str("FLEETPOST_DATABASE_HOST", ""):
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": env.str("FLEETPOST_DATABASE_HOST"),
+            "PORT": env.int("FLEETPOST_DATABASE_PORT", 5432),
+            "NAME": env.str("FLEETPOST_DATABASE_NAME", "fleetpost"),
+            "USER": env.str("FLEETPOST_DATABASE_USER", "fleetpost"),
+            "PASSWORD": Path(env.str("FLEETPOST_DATABASE_PASSWORD_FILE")).read_text().strip(),
+            "OPTIONS": {"pool": {"min_size": 2, "max_size": env.int("FLEETPOST_DATABASE_POOL", 40)}},
+        }
     }
 else:
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 2, "max_size": env.int("FLEETPOST_DB_POOL", 40)}}
+    # IMMEDIATE takes the write lock at BEGIN: without it threads deadlock on the upgrade ("database is locked").
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "fleetpost.sqlite3",
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+        }
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-BROKER_SOCKET = DATA_DIR / "broker" / "broker.sock"
+BROKER_SOCKET = _socket_in(DATA_DIR)
 EMBEDDED_BROKER = not env.str("FLEETPOST_BROKER_URL", "")
 CELERY_BROKER_URL = env.str("FLEETPOST_BROKER_URL", f"redis+socket://{BROKER_SOCKET}")
 CELERY_TASK_IGNORE_RESULT = True
