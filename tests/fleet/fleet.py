@@ -1,0 +1,170 @@
+"""A fleet: servers, provider, bad providers, CA and names on one bridge, under one label.
+
+    with Fleet("test", ["debian12", "ubuntu2404"]) as fleet:
+        server = fleet.servers[0]
+
+Everything a fleet has on this machine is found again by its label (control group, namespaces, bridge,
+the tmpfs under RUN), so `tear_down` works after a crash and starting over sweeps first.
+"""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.fleet import cgroups, images, network, sshkeys
+from tests.fleet.badhost import BadProvider
+from tests.fleet.ca import Authority
+from tests.fleet.faults import CLOSED_HOST, FAULTS
+from tests.fleet.host import FleetError, obstacles, raise_limit, sh, unmount_under
+from tests.fleet.machine import Place
+from tests.fleet.network import Net
+from tests.fleet.provider import NAME, Account, Provider, Record
+from tests.fleet.server import FleetServer
+from tests.fleet.sshkeys import KeyPair
+
+RUN = Path("/run/fleetpost-fleet")
+DEFAULT_DISTROS = ["debian12", "debian12", "debian12", "ubuntu2404"]
+PROVIDER_ADDRESS, FIRST_SERVER, FIRST_BAD = 2, 10, 210
+MOST_SERVERS = FIRST_BAD - FIRST_SERVER
+ACCOUNT = Account("fleet@example.org", 'p$a"s:s\'w\\o%r d-é', ("@example.org", "@fleet.test"))
+
+
+class Fleet:
+    """Context manager; or up() and down() by hand. `servers` are web-1, web-2, … in the order asked for."""
+
+    place: Place
+    provider: Provider
+    bad_provider: BadProvider
+    authority: Authority
+    key: KeyPair
+    servers: list[FleetServer]
+
+    def __init__(self, label: str = "test", distros: list[str] | None = None) -> None:
+        self.label = label
+        self.distros = DEFAULT_DISTROS if distros is None else distros
+        self.directory = RUN / label
+        if len(self.distros) > MOST_SERVERS:
+            raise FleetError(f"at most {MOST_SERVERS} servers fit in one fleet")
+
+    def __enter__(self) -> Self:
+        try:
+            return self.up()
+        except BaseException:
+            self.down()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> Self:
+        if reasons := obstacles():
+            raise FleetError("no fleet can run here: " + "; ".join(reasons))
+        made = images.build_all(self.distros)
+        tear_down(self.label)
+        # Each systemd holds a few inotify instances; the default of 128 stops near twenty servers.
+        raise_limit("fs/inotify/max_user_instances", 8192)
+        self.directory.mkdir(parents=True)
+        sh("mount", "-t", "tmpfs", "-o", "mode=0755,size=75%", f"fleetpost-{self.label}", self.directory)
+        self.place = Place(self.label, self.directory, network.raise_bridge(self.label))
+        self.key = sshkeys.generate()
+        self.authority = Authority.create()
+        self.lay_out(made)
+        (self.directory / "id_ed25519").write_text(self.key.private)
+        (self.directory / "id_ed25519").chmod(0o600)
+        (self.directory / "id_ed25519.pub").write_text(self.key.public + "\n")
+        (self.directory / "ca.pem").write_text(self.authority.pem)
+        self.start_all()
+        self.provider.add_user(ACCOUNT.login, ACCOUNT.password, ACCOUNT.senders)
+        self.write_state()
+        return self
+
+    def lay_out(self, made: dict[str, images.Image]) -> None:
+        subnet = self.place.net.subnet
+        bad = dict(zip(FAULTS, (subnet[FIRST_BAD + at] for at in range(len(FAULTS))), strict=True))
+        self.servers = [
+            FleetServer(
+                self.place,
+                f"web-{at + 1}",
+                distro,
+                made[distro],
+                subnet[FIRST_SERVER + at],
+                key=self.key,
+                nameserver=subnet[PROVIDER_ADDRESS],
+                ca_pem=self.authority.pem,
+            )
+            for at, distro in enumerate(self.distros)
+        ]
+        self.provider = Provider(
+            self.place,
+            made["provider"],
+            subnet[PROVIDER_ADDRESS],
+            certificate=self.authority.issue(NAME),
+            records=host_records(subnet, self.servers, bad),
+        )
+        self.bad_provider = BadProvider(self.place, bad, self.authority)
+
+    def start_all(self) -> None:
+        machines = [self.provider, *self.servers]
+        for machine in machines:
+            machine.connect()
+        self.bad_provider.start()
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            for done in [pool.submit(machine.boot) for machine in machines]:
+                done.result()
+
+    def down(self) -> None:
+        tear_down(self.label)
+
+    def server(self, name: str) -> FleetServer:
+        return next(server for server in self.servers if server.name == name)
+
+    def write_state(self) -> None:
+        state = {"subnet": str(self.place.net.subnet), "distros": self.distros}
+        (self.directory / "state.json").write_text(json.dumps(state))
+
+    @classmethod
+    def attach(cls, label: str) -> Self:
+        """The running fleet of that label, from another process. The provider knows ACCOUNT only."""
+        state = state_of(label)
+        if state is None:
+            raise FleetError(f"no fleet named {label} is running")
+        self = cls(label, state["distros"])
+        self.place = Place(label, self.directory, Net(label, IPv4Network(state["subnet"])))
+        private, public = ((self.directory / f"id_ed25519{end}").read_text() for end in ("", ".pub"))
+        self.key = KeyPair(private, public.strip())
+        self.authority = Authority.create()
+        self.lay_out(images.build_all(self.distros))
+        self.provider.accounts[ACCOUNT.login] = ACCOUNT
+        return self
+
+
+def host_records(subnet: IPv4Network, servers: list[FleetServer], bad: dict[str, IPv4Address]) -> list[Record]:
+    addresses = {NAME: subnet[PROVIDER_ADDRESS], CLOSED_HOST: subnet[PROVIDER_ADDRESS - 1]}
+    addresses |= {server.fqdn: server.address for server in servers}
+    addresses |= {FAULTS[name].host: address for name, address in bad.items()}
+    return [Record(name, "A", str(address)) for name, address in addresses.items()]
+
+
+def state_of(label: str) -> dict[str, Any] | None:
+    path = RUN / label / "state.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def labels() -> list[str]:
+    """Fleets that run or left something behind."""
+    return sorted(path.name for path in RUN.iterdir()) if RUN.exists() else []
+
+
+def tear_down(label: str) -> None:
+    """Remove everything of a fleet, whole or half dead; nothing there is fine too."""
+    cgroups.kill(label)
+    network.tear_down(label)
+    directory = RUN / label
+    unmount_under(directory)
+    shutil.rmtree(directory, ignore_errors=True)
