@@ -5,6 +5,7 @@ so a ciphertext copied into another column or row does not open, and a wrong key
 """
 
 import base64
+import re
 from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
@@ -16,6 +17,8 @@ from django_cryptography.core.signing import FernetSigner
 from django_cryptography.utils.crypto import FernetBytes
 
 from servers.remote.secret import Secret
+
+_SEALED = re.compile(rb"[\w-]{1,32}:\x80", re.ASCII)  # key id, then the cipher's version byte
 
 
 class Unreadable(Exception):
@@ -32,9 +35,18 @@ def _box(master: str, context: str) -> FernetBytes:
     return FernetBytes(okm[:32], FernetSigner(okm[32:]))
 
 
+class Unsealed(TypeError):
+    """Something that is not sealed was about to be stored in a sealed column."""
+
+
 def seal(value: bytes, context: str) -> bytes:
     key_id, master = settings.VAULT_KEYS[0]
     return key_id.encode() + b":" + _box(master, context).encrypt(value)
+
+
+def is_current(token: bytes) -> bool:
+    """Whether `token` is sealed with the newest key of the ring."""
+    return token.partition(b":")[0] == settings.VAULT_KEYS[0][0].encode()
 
 
 def unseal(token: bytes, context: str) -> bytes:
@@ -52,7 +64,8 @@ class _SealedAttribute(DeferredAttribute):
     """Reading gives a Secret or None; a Secret assigned is sealed at once, bytes are taken as already sealed."""
 
     def _context(self, instance) -> str:
-        return f"{instance._meta.label_lower}.{self.field.attname}:{instance.pk}"
+        meta = self.field.model._meta
+        return f"{meta.label_lower}.{self.field.attname}:{meta.pk.to_python(instance.pk)}"
 
     def __get__(self, instance, cls=None):
         if instance is None:
@@ -64,7 +77,7 @@ class _SealedAttribute(DeferredAttribute):
         if isinstance(value, Secret):
             value = seal(value.reveal(), self._context(instance))
         elif value is not None and not isinstance(value, (bytes, memoryview)):
-            raise TypeError("a sealed column takes a Secret")
+            raise Unsealed("a sealed column takes a Secret")
         instance.__dict__[self.field.attname] = bytes(value) if value is not None else None
 
 
@@ -79,6 +92,12 @@ class SecretField(models.BinaryField):
 
     def pre_save(self, model_instance, add):
         return model_instance.__dict__.get(self.attname)
+
+    def get_db_prep_value(self, value, connection, prepared=False):
+        """The last gate before the database, for save, update and bulk_create alike: plain bytes are refused."""
+        if value is not None and not (isinstance(value, (bytes, memoryview)) and _SEALED.match(bytes(value))):
+            raise Unsealed(f"{self.model._meta.label}.{self.attname} holds sealed values only")
+        return super().get_db_prep_value(value, connection, prepared)
 
     def value_to_string(self, obj) -> str:
         raise TypeError("a sealed column is not serialised")

@@ -4,11 +4,28 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from controlpanel.access.models import Role, User
 from servers import validators
 from servers.fields import SecretField
-from servers.remote.host import Login, PinnedKey
+from servers.remote.host import Login, PinnedKey, RemoteError
+
+MAX_JUMPS = 4
+
+
+class Blocked(RemoteError):
+    """The server's host key changed and nobody has accepted the new one yet."""
+
+    cause = "host-key-changed"
+    hint = "Compare the fingerprint on the server, then accept or refuse the new key on the server's page."
+
+
+class TooManyJumps(RemoteError):
+    """The chain of jump servers is too long or leads back to itself."""
+
+    cause = "jump-loop"
+    hint = "Choose another jump server on the server's Settings tab."
 
 
 class Tag(models.Model):
@@ -25,13 +42,17 @@ class SshKey(models.Model):
     """A key pair the panel signs in with. The private half is sealed; the public half is shown for pasting."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=80, unique=True, validators=[validators.key_name])
     public = models.TextField()
     private = SecretField()
+    is_default = models.BooleanField(default=False)  # the panel's own pair
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_ssh_key")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -39,9 +60,9 @@ class SshKey(models.Model):
 
 class ServerQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> "ServerQuerySet":
-        if user.role == Role.CUSTOMER:
-            return self.filter(people=user)
-        return self if user.is_active else self.none()
+        if not user.is_active:
+            return self.none()
+        return self.filter(people=user) if user.role == Role.CUSTOMER else self
 
     def live(self) -> "ServerQuerySet":
         return self.filter(archived_at__isnull=True)
@@ -64,7 +85,7 @@ class Server(models.Model):
         KEY_CHANGED = "key-changed", "Host key changed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=63, unique=True, validators=[validators.server_name])
+    name = models.CharField(max_length=63, validators=[validators.server_name])
     address = models.CharField(max_length=253, validators=[validators.address])
     port = models.PositiveIntegerField(default=22, validators=[validators.port])
     user = models.CharField("user name", max_length=32, default="root", validators=[validators.posix_user])
@@ -76,7 +97,7 @@ class Server(models.Model):
     jump = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reached_through")
     tags = models.ManyToManyField(Tag, blank=True, related_name="servers")
     people = models.ManyToManyField(User, blank=True, related_name="servers")
-    note = models.TextField(blank=True, max_length=2000, validators=[validators.plain_text])
+    note = models.TextField(blank=True, max_length=2000, validators=[validators.note])
     reach = models.CharField(max_length=12, choices=Reach, default=Reach.UNKNOWN)
     checked_at = models.DateTimeField(null=True, blank=True)
     findings = models.JSONField(
@@ -89,12 +110,21 @@ class Server(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), name="one_server_name", violation_error_message="There is a server with this name."
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
 
-    def login(self) -> Login:
-        """What the wire needs. Follows the chain of jump servers, at most 4 deep (inventory refuses loops)."""
+    def login(self, jumps: int = MAX_JUMPS) -> Login:
+        """What the wire needs. Raises Blocked while a changed host key waits for a person, here or on the way."""
+        if self.reach == self.Reach.KEY_CHANGED:
+            raise Blocked(f"{self.name}: the host key changed and nobody has accepted the new one yet.")
+        if self.jump and not jumps:
+            raise TooManyJumps
         by_key = self.sign_in == self.SignIn.KEY
         return Login(
             address=self.address,
@@ -104,8 +134,8 @@ class Server(models.Model):
             private_key=self.ssh_key.private if by_key and self.ssh_key else None,
             password=None if by_key else self.password,
             sudo=self.sudo,
-            sudo_password=self.sudo_password,
-            jump=self.jump.login() if self.jump else None,
+            sudo_password=self.sudo_password or (None if by_key else self.password),
+            jump=self.jump.login(jumps - 1) if self.jump else None,
         )
 
 
