@@ -1,0 +1,86 @@
+"""What every test gets: a throw-away data folder, a file database that threads can share, people of each role."""
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+import pytest
+from django.test import Client, override_settings
+
+from tests import factories
+
+pytest_plugins = [name for name in ("tests.fleet.fixtures",) if importlib.util.find_spec(name)]
+
+_surroundings = override_settings(
+    DATA_DIR=Path(tempfile.mkdtemp(prefix="fleetpost-tests-")),
+    CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # argon2 costs 50 ms a person, on purpose
+    STORAGES={
+        "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    },
+    JOB_HEARTBEAT_SECONDS=0,  # a second thread would wait for the test's own transaction
+    CELERY_TASK_ALWAYS_EAGER=False,
+)
+
+
+def pytest_configure(config):
+    _surroundings.enable()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory):
+    """SQLite in a file: an in-memory database is one connection, on which no race can happen."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+def _signed_in(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    client.user = user
+    return client
+
+
+@pytest.fixture
+def administrator(db):
+    return factories.AdministratorFactory()
+
+
+@pytest.fixture
+def operator(db):
+    return factories.OperatorFactory()
+
+
+@pytest.fixture
+def viewer(db):
+    return factories.ViewerFactory()
+
+
+@pytest.fixture
+def customer(db):
+    """Sees no server until a test assigns one: `server.people.add(customer)`."""
+    return factories.CustomerFactory()
+
+
+@pytest.fixture
+def administrator_client(administrator):
+    return _signed_in(administrator)
+
+
+@pytest.fixture
+def operator_client(operator):
+    return _signed_in(operator)
+
+
+@pytest.fixture
+def viewer_client(viewer):
+    return _signed_in(viewer)
+
+
+@pytest.fixture
+def customer_client(customer):
+    return _signed_in(customer)
