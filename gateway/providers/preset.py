@@ -1,0 +1,98 @@
+"""The shape of a preset: what an SMTP provider needs, allows and limits."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+
+Port = tuple[int, str]  # port, "starttls" | "implicit" | "none"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The provider's documented limits for one account; None where none is published. `note`: in words."""
+
+    per_day: int | None = None
+    per_minute: int | None = None
+    connections: int | None = None
+    recipients: int | None = None  # for one message
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A remark on what was typed: made when `when` matches `field`, or when `unless` does not.
+
+    field: "username" | "secret" | "both" (either one matches). same: made only if the two fields differ.
+    squeeze: white space is dropped before the comparison.
+    """
+
+    field: str
+    text: str
+    when: re.Pattern | None = None
+    unless: re.Pattern | None = None
+    same: bool = False
+    squeeze: bool = False
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to reach one provider.
+
+    host:        may hold `{region}`; empty when a person names the server (generic).
+    ports:       (port, tls) that work, the preferred first. any_port: others are fine too.
+    auth:        required | optional | none.
+    username:    the fixed user name, when the provider has one.
+    from_policy: reject | rewrite | must_equal_login | tenant_only | any: what happens to a foreign From address.
+    rewrite_to:  what local senders (root@host) become: "domain" of sending, or the "login" address.
+    verified:    when `source` was read; presets age.
+    """
+
+    slug: str
+    label: str
+    ports: tuple[Port, ...]
+    auth: str
+    from_policy: str
+    caveat: str
+    verified: date
+    source: str
+    username_label: str
+    username_hint: str
+    secret_label: str
+    secret_hint: str
+    host: str = ""
+    username: str = ""
+    username_is_address: bool = False
+    rewrite_to: str = "domain"
+    link_text: str = ""
+    link_url: str = ""
+    any_port: bool = False
+    tls_possible: bool = True
+    needs_helo: bool = False  # the HELO name must be a real, complete host name
+    default_region: str = ""
+    regions: dict[str, str] = field(default_factory=dict, hash=False)  # slug -> label
+    wrong_ports: dict[int, str] = field(default_factory=dict, hash=False)  # port -> why it cannot work
+    limits: Limits = Limits()
+    hints: tuple[Hint, ...] = ()
+    order: int = 100
+
+    @property
+    def needs_auth(self) -> bool:
+        return self.auth == "required"
+
+    @property
+    def default_port(self) -> Port:
+        return self.ports[0]
+
+    def host_in(self, region: str = "") -> str:
+        """The host name, in `region` where the provider has regions. Raises ValueError for an unknown region."""
+        if not self.regions:
+            return self.host
+        region = region or self.default_region
+        if region not in self.regions:
+            raise ValueError(f"{self.label} has no SMTP server in the region {region}.")
+        return self.host.format(region=region)
+
+    def hosts(self) -> tuple[str, ...]:
+        if self.regions:
+            return tuple(self.host_in(region) for region in self.regions)
+        return (self.host,) if self.host else ()
