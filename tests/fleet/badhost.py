@@ -19,11 +19,15 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 class BadProvider:
-    """`addresses` by fault name; each answers on 587 and 2525, and on 465 unless its STARTTLS is bad."""
+    """`addresses` by fault name; each answers on 587 and 2525, and on 465 unless its STARTTLS is bad.
+    At `closed` nothing listens."""
 
-    def __init__(self, place: Place, addresses: dict[str, IPv4Address], authority: Authority) -> None:
+    def __init__(
+        self, place: Place, addresses: dict[str, IPv4Address], closed: IPv4Address, authority: Authority
+    ) -> None:
         self.place = place
         self.addresses = addresses
+        self.closed = closed
         self.authority = authority
         self.home = place.directory / HOST
 
@@ -32,7 +36,7 @@ class BadProvider:
         return FAULTS[fault].host
 
     def start(self) -> None:
-        network.add_host(self.place.net, HOST, list(self.addresses.values()))
+        network.add_host(self.place.net, HOST, [*self.addresses.values(), self.closed])
         self.home.mkdir(parents=True)
         config = self.home / "config.json"
         config.write_text(json.dumps(self.config()))

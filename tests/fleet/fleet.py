@@ -28,8 +28,8 @@ from tests.fleet.sshkeys import KeyPair
 
 RUN = Path("/run/fleetpost-fleet")
 DEFAULT_DISTROS = ["debian12", "debian12", "debian12", "ubuntu2404"]
-PROVIDER_ADDRESS, FIRST_SERVER, FIRST_BAD = 2, 10, 210
-MOST_SERVERS = FIRST_BAD - FIRST_SERVER
+PROVIDER_ADDRESS, FIRST_SERVER, CLOSED_ADDRESS, FIRST_BAD = 2, 10, 209, 210
+MOST_SERVERS = CLOSED_ADDRESS - FIRST_SERVER
 ACCOUNT = Account("fleet@example.org", 'p$a"s:s\'w\\o%r d-é', ("@example.org", "@fleet.test"))
 
 
@@ -107,7 +107,7 @@ class Fleet:
             certificate=self.authority.issue(NAME),
             records=host_records(subnet, self.servers, bad),
         )
-        self.bad_provider = BadProvider(self.place, bad, self.authority)
+        self.bad_provider = BadProvider(self.place, bad, subnet[CLOSED_ADDRESS], self.authority)
 
     def start_all(self) -> None:
         machines = [self.provider, *self.servers]
@@ -145,7 +145,7 @@ class Fleet:
 
 
 def host_records(subnet: IPv4Network, servers: list[FleetServer], bad: dict[str, IPv4Address]) -> list[Record]:
-    addresses = {NAME: subnet[PROVIDER_ADDRESS], CLOSED_HOST: subnet[PROVIDER_ADDRESS - 1]}
+    addresses = {NAME: subnet[PROVIDER_ADDRESS], CLOSED_HOST: subnet[CLOSED_ADDRESS]}
     addresses |= {server.fqdn: server.address for server in servers}
     addresses |= {FAULTS[name].host: address for name, address in bad.items()}
     return [Record(name, "A", str(address)) for name, address in addresses.items()]

@@ -145,7 +145,7 @@ class Machine:
         """Run an argv, or a text as a shell script (`sh -e`), as root inside; output is decoded UTF-8
         with surrogateescape, so no byte is lost. FleetError on a non-zero exit unless check=False."""
         argv = ["sh", "-ec", command] if isinstance(command, str) else command
-        enter = ["nsenter", f"--target={self.leader}", "-m", "-u", "-i", "-n", "-p", "-r", "-w/"]
+        enter = ["nsenter", f"--target={self.leader}", "-m", "-u", "-i", "-n", "-p", "-r", "-w"]
         clean = ["env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"]
         done = subprocess.run(
             [*enter, *clean, *argv],

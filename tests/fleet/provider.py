@@ -25,6 +25,7 @@ MAILDIR = "/var/mail/fleet/all"
 MAIN_CF = f"""compatibility_level = 3.6
 myhostname = {NAME}
 mydestination =
+alias_maps =
 mynetworks = 127.0.0.0/8
 inet_protocols = ipv4
 smtpd_tls_chain_files = /etc/postfix/fleet.pem
@@ -54,7 +55,7 @@ submission inet n - y - - smtpd
 smtps inet n - y - - smtpd
   -o smtpd_tls_wrappermode=yes
 """
-RECIPIENTS = r"""/^unknown@/ 550 5.1.1 <$0> no such user here
+RECIPIENTS = r"""/^(unknown@.*)$/ 550 5.1.1 <$1>: no such user here
 /^full@/ 452 4.2.2 Mailbox full
 /^later@/ 450 4.7.1 Greylisted, try again later
 /^blocked@/ 554 5.7.1 Message refused by policy
@@ -145,6 +146,7 @@ class Provider(Machine):
         self.put("/etc/postfix/senders", senders_file(self.accounts.values()))
         self.put("/etc/fleet-dns.conf", dns_file(self.records))
         self.put("/etc/systemd/system/fleet-dns.service", DNS_UNIT)
+        (self.root / "etc/systemd/system/ssh.service").symlink_to("/dev/null")
         wants = self.root / "etc/systemd/system/multi-user.target.wants"
         (wants / "fleet-dns.service").symlink_to("/etc/systemd/system/fleet-dns.service")
         mail = self.root / "var/mail/fleet"
