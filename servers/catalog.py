@@ -44,7 +44,8 @@ class State:
 @dataclass(frozen=True)
 class Service:
     """slug, label: names. panel: template of the cards on the Services tab. context: (request, server) -> its context.
-    urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers."""
+    urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers.
+    hidden: part of the panel itself, with actions but no card on the Services tab."""
 
     slug: str
     label: str
@@ -53,6 +54,7 @@ class Service:
     context: Callable[[Any, "Server"], dict]
     urls: str
     states: "Callable[[Iterable[Server]], dict[Any, State]]"
+    hidden: bool = False
 
     def action(self, slug: str) -> Action:
         return next(action for action in self.actions if action.slug == slug)

@@ -1,0 +1,193 @@
+"""What every command of this panel shares: who acts, which servers are meant, following a batch, one JSON document.
+
+A command hands its batch to `follow` and leaves with the exit code it returns:
+
+    sys.exit(console.follow(batch, wait=…, as_json=…, here=…, out=self.stdout))
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from celery import current_app
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+from django.db import connections
+from kombu.exceptions import OperationalError
+
+from controlpanel.access.models import User
+from servers.jobs import runner
+from servers.jobs.models import FINISHED, Batch, Job, Status
+from servers.management.progress import progress
+from servers.models import Server
+
+OK, NOT_ALL, USAGE = 0, 1, 2
+POLL_SECONDS = 0.5
+
+
+class Usage(CommandError):
+    """Wrong usage: exit code 2."""
+
+    def __init__(self, message: str):
+        super().__init__(message, returncode=USAGE)
+
+
+def add_actor(parser) -> None:
+    parser.add_argument("--as", dest="actor", metavar="EMAIL", help="the person this is done for, in the audit log")
+
+
+def actor(email: str | None) -> User | None:
+    """The person behind --as; None stands for the command line itself."""
+    if not email:
+        return None
+    user = User.objects.filter(email__iexact=email, is_active=True).first()
+    if user is None:
+        raise Usage(f"There is no active person with the e-mail address {email}.")
+    return user
+
+
+def add_selection(parser) -> None:
+    parser.add_argument("servers", nargs="*", metavar="SERVER", help="names of servers")
+    parser.add_argument("--tag", action="append", default=[], help="every server with this tag")
+    parser.add_argument("--all", action="store_true", help="every server")
+
+
+def selection(options: dict) -> list[Server]:
+    """The servers a command line means, by name order, each once. Raises Usage when it means none."""
+    live = Server.objects.live()
+    if options["all"]:
+        found = list(live)
+    else:
+        by_name = [server(name) for name in options["servers"]]
+        by_tag = list(live.filter(tags__name__in=[tag.lower() for tag in options["tag"]]).distinct())
+        found = sorted({s.pk: s for s in [*by_name, *by_tag]}.values(), key=lambda s: s.name)
+    if not found:
+        raise Usage("This means no server: name servers, or use --tag or --all.")
+    return found
+
+
+def server(name: str) -> Server:
+    found = Server.objects.filter(name__iexact=name).first()
+    if found is None:
+        raise Usage(f"There is no server named {name}.")
+    if found.archived_at:
+        raise Usage(f"{found.name} is archived: restore it on its Settings tab first.")
+    return found
+
+
+def add_following(parser) -> None:
+    parser.add_argument("--wait", action="store_true", help="stay until every job has finished")
+    parser.add_argument("--here", action="store_true", help="run the jobs in this process instead of a worker")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def follow(batch: Batch, *, wait: bool = False, as_json: bool = False, here: bool = False, out=None) -> int:
+    """Shows a batch on its way and how it ended. 0 when every job succeeded (or was only queued, without `wait`)."""
+    out = out or sys.stdout
+    stranded = wait and not here and not worker_answers()
+    if stranded:
+        print(
+            f"No worker is running: batch {batch.pk} stays queued until one starts. "
+            "Start the panel with `make up`, or run the command with --here.",
+            file=sys.stderr,
+        )
+    elif here or wait:
+        _stay(batch, here, as_json, out)
+    if as_json:
+        print_json(document(batch), out)
+    elif not (here or wait):
+        count = batch.jobs.count()
+        print(f"Batch {batch.pk}: {count} job{'s' * (count != 1)} queued. Follow with: manage.py fleet jobs", file=out)
+    return verdict(batch) if here or wait else OK
+
+
+def verdict(batch: Batch) -> int:
+    return NOT_ALL if batch.jobs.exclude(status=Status.SUCCEEDED).exists() else OK
+
+
+def _stay(batch: Batch, here: bool, as_json: bool, out) -> None:
+    try:
+        with progress(batch, quiet=as_json, out=out) as show:
+            for jobs in _in_process(batch) if here else _watched(batch):
+                show(jobs)
+    except KeyboardInterrupt:
+        print(f"\nNo longer watching batch {batch.pk}; jobs already handed over go on.", file=sys.stderr)
+
+
+def _watched(batch: Batch):
+    while True:
+        jobs = list(batch.jobs.select_related("server").prefetch_related("steps"))
+        yield jobs
+        if all(job.status in FINISHED for job in jobs):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _in_process(batch: Batch):
+    """Runs the jobs on a few threads of this process; yields what is known whenever something may have changed."""
+
+    def run(pk: int) -> None:
+        try:
+            runner.run(pk)
+        finally:
+            connections.close_all()
+
+    pks = list(batch.jobs.order_by("pk").values_list("pk", flat=True))
+    with ThreadPoolExecutor(max_workers=min(8, len(pks) or 1)) as pool:
+        runs = [pool.submit(run, pk) for pk in pks]
+        while not all(each.done() for each in runs):
+            yield list(batch.jobs.select_related("server").prefetch_related("steps"))
+            time.sleep(POLL_SECONDS / 5)
+        for each in runs:
+            each.result()
+    yield list(batch.jobs.select_related("server").prefetch_related("steps"))
+
+
+def worker_answers(seconds: float = 1.5) -> bool:
+    """Whether any worker is alive behind the broker."""
+    try:
+        with current_app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=seconds)
+            return bool(current_app.control.inspect(timeout=seconds, connection=connection).ping())
+    except (OperationalError, OSError):
+        return False
+
+
+def document(batch: Batch) -> dict:
+    """{"batch", "counts": {status: n}, "jobs": [...]}: what --json prints and scripts rely on."""
+    jobs = list(batch.jobs.select_related("server").prefetch_related("steps").order_by("server__name"))
+    return {
+        "batch": batch.pk,
+        "counts": dict(sorted(Counter(job.status for job in jobs).items())),
+        "jobs": [job_document(job) for job in jobs],
+    }
+
+
+def job_document(job: Job) -> dict:
+    ended = job.started_at and job.finished_at
+    return {
+        "id": job.pk,
+        "server": job.server.name,
+        "action": job.action,
+        "status": job.status,
+        "changed": job.changed,
+        "outcome": job.outcome,
+        "seconds": round((job.finished_at - job.started_at).total_seconds(), 1) if ended else None,
+        "steps": [{"title": step.title, "status": step.state} for step in job.steps.all()],
+        "result": job.result,
+    }
+
+
+def print_json(value, out) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=True, default=str), file=out)
+
+
+def complaint(error: ValidationError) -> Usage:
+    """A refused field as one line each: "port: A port is a number from 1 to 65535."."""
+    if hasattr(error, "message_dict"):
+        lines = [f"{name.replace('_', ' ')}: {text}" for name, texts in error.message_dict.items() for text in texts]
+    else:
+        lines = error.messages
+    return Usage("\n".join(line.removeprefix("__all__: ") for line in lines))

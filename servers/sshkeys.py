@@ -1,0 +1,108 @@
+"""Key pairs the panel signs in with: its own, made on demand, and ones a person brings."""
+
+from dataclasses import replace
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from controlpanel.access import audit
+from controlpanel.access.models import User
+from servers.models import Server, SshKey
+from servers.remote import clean, keypair, ssh
+from servers.remote.command import quote, shell
+from servers.remote.errors import KeyUnusable, SignInRefused
+from servers.remote.host import Limits, RemoteError
+from servers.remote.secret import Secret
+
+PANEL_KEY = "Panel key"
+_LIMITS = Limits(total=30, idle=15)
+
+
+class KeyNotWritten(RemoteError):
+    """The key could not be written to the user's authorized_keys."""
+
+    cause = "key-not-written"
+    hint = "Check the user's home folder and its free space, or paste the line yourself."
+
+
+class KeyRefused(RemoteError):
+    """The key is in place, but the server does not accept it for this user."""
+
+    cause = "key-refused"
+    hint = "Look at PubkeyAuthentication and AuthorizedKeysFile in the server's sshd_config. Nothing was changed here."
+
+
+def panel_key(*, by: User | None) -> SshKey:
+    """The panel's own pair, made when it is first needed. Two callers at once get the same one."""
+    if found := SshKey.objects.filter(is_default=True).first():
+        return found
+    private, public = keypair.generate("fleetpost")
+    try:
+        with transaction.atomic():
+            key = SshKey.objects.create(name=PANEL_KEY, public=public, private=private, is_default=True)
+            audit.record(by, "ssh-key.made", key, fingerprint=fingerprint(key))
+    except IntegrityError:
+        return SshKey.objects.get(is_default=True)
+    return key
+
+
+def own_key(name: str, pasted: Secret, *, by: User | None) -> SshKey:
+    """A key a person brought, OpenSSH or PEM text without a passphrase. The same key twice is one row."""
+    try:
+        private = keypair.accept(pasted)
+        public = keypair.authorized_line(private, "fleetpost")
+    except KeyUnusable as error:
+        raise ValidationError({"private_key": f"{error} {error.hint}"}) from error
+    if found := SshKey.objects.filter(public=public).first():
+        return found
+    with transaction.atomic():
+        key = SshKey(name=name.strip(" "), public=public, private=private)
+        key.full_clean()
+        key.save()
+        audit.record(by, "ssh-key.added", key, fingerprint=fingerprint(key))
+    return key
+
+
+def fingerprint(key: SshKey) -> str:
+    return keypair.fingerprint(key.public.split()[1])
+
+
+def paste_command(key: SshKey) -> str:
+    """What a person runs on the server, as the user the panel signs in as. The leading line break mends a file whose
+    last line has none."""
+    return f"umask 077 && mkdir -p ~/.ssh && printf '\\n%s\\n' {quote(key.public.strip())} >> ~/.ssh/authorized_keys"
+
+
+def install_key_once(server: Server, password: Secret, *, by: User | None) -> Server:
+    """Signs in with `password`, puts the panel's key in place, proves a sign-in by key, and forgets the password: it is
+    in no row, no message and no log. Raises RemoteError; the server's row then stays as it was."""
+    key = panel_key(by=by)
+    login = server.login()
+    with_password = replace(login, private_key=None, password=password)
+    if login.sudo_password is None:
+        with_password = replace(with_password, sudo_password=password)
+    host = ssh.connect(with_password, _LIMITS)
+    try:
+        written = host.run(_install_script(server.user, key.public.strip()), limits=_LIMITS)
+    finally:
+        host.close()
+    if written.status:
+        raise KeyNotWritten(f"{KeyNotWritten.__doc__} {clean.line(written.stderr)}")
+    try:
+        ssh.connect(replace(login, private_key=key.private, password=None), _LIMITS).close()
+    except SignInRefused as error:
+        raise KeyRefused from error
+    with transaction.atomic():
+        Server.objects.filter(pk=server.pk).update(sign_in=Server.SignIn.KEY, ssh_key=key, password=None)
+        audit.record(by, "server.key-installed", server, key=key.name, fingerprint=fingerprint(key))
+    return Server.objects.get(pk=server.pk)
+
+
+def _install_script(user: str, line: str) -> str:
+    """Writes as the user, not as root: whatever ~/.ssh is, root never follows it."""
+    append = (
+        "set -eu; umask 077; home=$(getent passwd " + quote(user) + " | cut -d: -f6); "
+        'mkdir -p "$home/.ssh"; file=$home/.ssh/authorized_keys; line=' + quote(line) + "; "
+        'grep -qxF "$line" "$file" 2>/dev/null || printf "\\n%s\\n" "$line" >> "$file"'
+    )
+    return shell("runuser", "-u", user, "--", "sh", "-c", append)
