@@ -1,5 +1,5 @@
-"""The verbs of the server list. Every change writes its audit entry in the same transaction; `by` is None on the
-command line. What a person typed wrong comes back as a ValidationError keyed by field."""
+"""The verbs of the server list. Every change writes its audit entry in the same transaction; `by` as in audit.record.
+What a person typed wrong comes back as a ValidationError keyed by field."""
 
 from collections.abc import Iterable
 
@@ -25,7 +25,7 @@ class Kept(Exception):
         self.hint = hint
 
 
-def add(*, by: User | None, tags: Iterable[str] = (), **values) -> Server:
+def add(*, by: User | str | None, tags: Iterable[str] = (), **values) -> Server:
     """`values`: EDITABLE columns, and SECRETS as Secret. Signs in with the panel's own key unless told otherwise."""
     with transaction.atomic():
         server = Server(**values)
@@ -34,11 +34,11 @@ def add(*, by: User | None, tags: Iterable[str] = (), **values) -> Server:
         _settle(server)
         server.save()
         server.tags.set(_tags(tags))
-        audit.record(by, "server.added", server, **_visible(server))
+        audit.record(by, "added", server, **_visible(server))
     return server
 
 
-def change(server: Server, *, by: User | None, **values) -> Server:
+def change(server: Server, *, by: User | str | None, **values) -> Server:
     """Only the columns given. A new address, port or user drops the stored passwords that are not typed again, so that
     nobody sends them to a machine of his own (faults T29)."""
     with transaction.atomic():
@@ -56,11 +56,11 @@ def change(server: Server, *, by: User | None, **values) -> Server:
         changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
         retyped = [name for name in SECRETS if values.get(name) is not None]
         if changed or retyped:
-            audit.record(by, "server.changed", server, changed=changed, retyped=retyped)
+            audit.record(by, "changed", server, changed=changed, retyped=retyped)
     return server
 
 
-def retag(server: Server, names: Iterable[str], *, by: User | None) -> None:
+def retag(server: Server, names: Iterable[str], *, by: User | str | None) -> None:
     with transaction.atomic():
         before = sorted(tag.name for tag in server.tags.all())
         wanted = _tags(names)
@@ -69,29 +69,29 @@ def retag(server: Server, names: Iterable[str], *, by: User | None) -> None:
             return
         server.tags.set(wanted)
         Tag.objects.filter(servers__isnull=True).delete()
-        audit.record(by, "server.tagged", server, tags=[before, after])
+        audit.record(by, "tagged", server, tags=[before, after])
 
 
-def assign(server: Server, people: Iterable[User], *, by: User | None) -> None:
+def assign(server: Server, people: Iterable[User], *, by: User | str | None) -> None:
     """`people` see this server without being staff."""
     with transaction.atomic():
         before = sorted(user.email for user in server.people.all())
         server.people.set(people)
         after = sorted(user.email for user in server.people.all())
         if before != after:
-            audit.record(by, "server.assigned", server, people=[before, after])
+            audit.record(by, "assigned people to", server, people=[before, after])
 
 
-def archive(server: Server, *, by: User | None) -> None:
+def archive(server: Server, *, by: User | str | None) -> None:
     _refuse_needed(server)
-    _stamp(server, timezone.now(), "server.archived", by)
+    _stamp(server, timezone.now(), "archived", by)
 
 
-def restore(server: Server, *, by: User | None) -> None:
-    _stamp(server, None, "server.restored", by)
+def restore(server: Server, *, by: User | str | None) -> None:
+    _stamp(server, None, "restored", by)
 
 
-def delete(server: Server, *, by: User | None, forget: bool = False) -> None:
+def delete(server: Server, *, by: User | str | None, forget: bool = False) -> None:
     """Takes the server and its jobs out of the panel; nothing changes on the machine. Raises Kept while a service is
     installed there, unless `forget`."""
     with transaction.atomic():
@@ -103,7 +103,7 @@ def delete(server: Server, *, by: User | None, forget: bool = False) -> None:
                 f"{' and '.join(left)} may still be installed on {server.name}.",
                 "Uninstall it first, or delete the server and leave it installed there.",
             )
-        audit.record(by, "server.deleted", server, **_visible(server), left_installed=left)
+        audit.record(by, "deleted", server, **_visible(server), left_installed=left)
         server.delete()
 
 
@@ -177,7 +177,7 @@ def _refuse_needed(server: Server, archived_too: bool = False) -> None:
         raise Kept(f"A job on {server.name} has not finished.", "Wait for it or cancel it, then try again.")
 
 
-def _stamp(server: Server, when, verb: str, by: User | None) -> None:
+def _stamp(server: Server, when, verb: str, by: User | str | None) -> None:
     with transaction.atomic():
         if Server.objects.filter(pk=server.pk, archived_at__isnull=when is not None).update(archived_at=when):
             audit.record(by, verb, server)

@@ -32,7 +32,7 @@ class KeyRefused(RemoteError):
     hint = "Look at PubkeyAuthentication and AuthorizedKeysFile in the server's sshd_config. Nothing was changed here."
 
 
-def panel_key(*, by: User | None) -> SshKey:
+def panel_key(*, by: User | str | None) -> SshKey:
     """The panel's own pair, made when it is first needed. Two callers at once get the same one."""
     if found := SshKey.objects.filter(is_default=True).first():
         return found
@@ -40,13 +40,13 @@ def panel_key(*, by: User | None) -> SshKey:
     try:
         with transaction.atomic():
             key = SshKey.objects.create(name=PANEL_KEY, public=public, private=private, is_default=True)
-            audit.record(by, "ssh-key.made", key, fingerprint=fingerprint(key))
+            audit.record(by, "made", key, fingerprint=fingerprint(key))
     except IntegrityError:
         return SshKey.objects.get(is_default=True)
     return key
 
 
-def own_key(name: str, pasted: Secret, *, by: User | None) -> SshKey:
+def own_key(pasted: Secret, *, by: User | str | None) -> SshKey:
     """A key a person brought, OpenSSH or PEM text without a passphrase. The same key twice is one row."""
     try:
         private = keypair.accept(pasted)
@@ -56,10 +56,9 @@ def own_key(name: str, pasted: Secret, *, by: User | None) -> SshKey:
     if found := SshKey.objects.filter(public=public).first():
         return found
     with transaction.atomic():
-        key = SshKey(name=name.strip(" "), public=public, private=private)
-        key.full_clean()
-        key.save()
-        audit.record(by, "ssh-key.added", key, fingerprint=fingerprint(key))
+        name = f"Key {keypair.fingerprint(public.split()[1])[:19]}"
+        key = SshKey.objects.create(name=name, public=public, private=private)
+        audit.record(by, "added", key, fingerprint=fingerprint(key))
     return key
 
 
@@ -73,7 +72,7 @@ def paste_command(key: SshKey) -> str:
     return f"umask 077 && mkdir -p ~/.ssh && printf '\\n%s\\n' {quote(key.public.strip())} >> ~/.ssh/authorized_keys"
 
 
-def install_key_once(server: Server, password: Secret, *, by: User | None) -> Server:
+def install_key_once(server: Server, password: Secret, *, by: User | str | None) -> Server:
     """Signs in with `password`, puts the panel's key in place, proves a sign-in by key, and forgets the password: it is
     in no row, no message and no log. Raises RemoteError; the server's row then stays as it was."""
     key = panel_key(by=by)
@@ -94,7 +93,7 @@ def install_key_once(server: Server, password: Secret, *, by: User | None) -> Se
         raise KeyRefused from error
     with transaction.atomic():
         Server.objects.filter(pk=server.pk).update(sign_in=Server.SignIn.KEY, ssh_key=key, password=None)
-        audit.record(by, "server.key-installed", server, key=key.name, fingerprint=fingerprint(key))
+        audit.record(by, "installed the panel's key on", server, key=key.name, fingerprint=fingerprint(key))
     return Server.objects.get(pk=server.pk)
 
 

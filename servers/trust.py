@@ -60,11 +60,11 @@ def _block(server: Server, pin: HostKey, keys: list[PinnedKey]) -> None:
     rows = Server.objects.filter(pk=server.pk).exclude(reach=Server.Reach.KEY_CHANGED)
     if rows.update(reach=Server.Reach.KEY_CHANGED, checked_at=timezone.now()):
         offered = [keypair.fingerprint(key.body) for key in keys]
-        audit.record(None, "server.host-key-changed", server, pinned=pin.fingerprint, offered=offered)
+        audit.record(None, "saw a changed host key of", server, pinned=pin.fingerprint, offered=offered)
     server.reach = Server.Reach.KEY_CHANGED
 
 
-def pin_host_key(server: Server, fingerprint: str, *, by: User | None) -> HostKey:
+def pin_host_key(server: Server, fingerprint: str, *, by: User | str | None) -> HostKey:
     """Accepts the offered key with this fingerprint as the one and only key of the server."""
     with transaction.atomic():
         key = server.host_keys.filter(state=HostKey.State.OFFERED, fingerprint=fingerprint.strip()).first()
@@ -72,13 +72,14 @@ def pin_host_key(server: Server, fingerprint: str, *, by: User | None) -> HostKe
             raise ValidationError({"fingerprint": "The server does not offer a key with this fingerprint."})
         before = pinned(server)
         server.host_keys.filter(state=HostKey.State.PINNED).update(state=HostKey.State.RETIRED)
-        key.state, key.accepted_by, key.accepted_at = HostKey.State.PINNED, by, timezone.now()
+        key.state, key.accepted_at = HostKey.State.PINNED, timezone.now()
+        key.accepted_by = by if isinstance(by, User) else None
         key.save()
         server.host_keys.filter(state=HostKey.State.OFFERED).delete()
         _unblock(server)
         audit.record(
             by,
-            "server.host-key-accepted",
+            "accepted the host key of",
             server,
             fingerprint=key.fingerprint,
             replaces=before.fingerprint if before else "",
@@ -86,13 +87,13 @@ def pin_host_key(server: Server, fingerprint: str, *, by: User | None) -> HostKe
     return key
 
 
-def refuse_host_key(server: Server, *, by: User | None) -> None:
+def refuse_host_key(server: Server, *, by: User | str | None) -> None:
     """Keeps the pinned key, if any: the offered ones are dropped. The next check asks the server again."""
     with transaction.atomic():
         refused = [key.fingerprint for key in waiting(server)]
         server.host_keys.filter(state=HostKey.State.OFFERED).delete()
         _unblock(server)
-        audit.record(by, "server.host-key-refused", server, fingerprints=refused)
+        audit.record(by, "refused the host key of", server, fingerprints=refused)
 
 
 def _unblock(server: Server) -> None:

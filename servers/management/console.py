@@ -24,6 +24,7 @@ from servers.management.progress import progress
 from servers.models import Server
 
 OK, NOT_ALL, USAGE = 0, 1, 2
+COMMAND_LINE = "command line"
 POLL_SECONDS = 0.5
 
 
@@ -39,7 +40,7 @@ def add_actor(parser) -> None:
 
 
 def actor(email: str | None) -> User | None:
-    """The person behind --as; None stands for the command line itself."""
+    """The person behind --as, or None. Verbs get `actor(…) or COMMAND_LINE`, launch gets it as it is."""
     if not email:
         return None
     user = User.objects.filter(email__iexact=email, is_active=True).first()
@@ -68,11 +69,11 @@ def selection(options: dict) -> list[Server]:
     return found
 
 
-def server(name: str) -> Server:
+def server(name: str, archived_too: bool = False) -> Server:
     found = Server.objects.filter(name__iexact=name).first()
     if found is None:
         raise Usage(f"There is no server named {name}.")
-    if found.archived_at:
+    if found.archived_at and not archived_too:
         raise Usage(f"{found.name} is archived: restore it on its Settings tab first.")
     return found
 
