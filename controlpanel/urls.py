@@ -1,7 +1,26 @@
 """Mounts. Everything needs a signed-in person except sign-in itself and the health check."""
 
+from django.http import Http404
 from django.urls import include, path
 
+from controlpanel import dashboard
+
+
+def _not_offered(request, **kwargs):
+    """Sign-up, and whatever would need to send mail: people are invited, and passwords renewed, by one-time link."""
+    raise Http404
+
+
 urlpatterns = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("healthz", dashboard.healthz, name="healthz"),
+    path("accounts/signup/", _not_offered, name="account_signup"),
+    path("accounts/email/", _not_offered, name="account_email"),
+    path("accounts/confirm-email/", _not_offered),
+    path("accounts/confirm-email/<path:rest>", _not_offered),
+    path("accounts/password/reset/", _not_offered, name="account_reset_password"),
+    path("accounts/password/reset/<path:rest>", _not_offered),
+    path("accounts/login/code/<path:rest>", _not_offered),
     path("accounts/", include("allauth.urls")),
+    path("", include("controlpanel.access.urls")),
 ]

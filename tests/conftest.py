@@ -38,6 +38,18 @@ def django_db_modify_db_settings(tmp_path_factory):
         database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The audit log's triggers would refuse the emptying of tables after a transactional test; tests/access/test_audit
+    puts them back for its own tests."""
+    from django.db import connection
+
+    from controlpanel.access import triggers
+
+    with django_db_blocker.unblock(), connection.schema_editor() as schema:
+        triggers.remove(schema)
+
+
 def _signed_in(user) -> Client:
     client = Client()
     client.force_login(user)

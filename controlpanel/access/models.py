@@ -3,6 +3,7 @@
 import uuid
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 
@@ -44,6 +45,11 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.name or self.email
 
+    @property
+    def initials(self) -> str:
+        words = (self.name or self.email.partition("@")[0].replace(".", " ")).split()
+        return "".join(word[0] for word in words[:2]).upper()
+
 
 class SignInLink(models.Model):
     """A one-time way in, for the first administrator and for people invited later. Only the hash is kept."""
@@ -63,6 +69,20 @@ class ApiToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
 
+class AppendOnly(Exception):
+    """The audit log is never altered."""
+
+    hint = "Write a new entry that says what was corrected."
+
+
+class AuditQuerySet(models.QuerySet):
+    def update(self, **kwargs):
+        raise AppendOnly
+
+    def delete(self):
+        raise AppendOnly
+
+
 class AuditEntry(models.Model):
     """One change somebody made. Written in the transaction of the change, never altered after (database triggers)."""
 
@@ -73,11 +93,21 @@ class AuditEntry(models.Model):
     subject_kind = models.CharField(max_length=40)
     subject_id = models.CharField(max_length=40, blank=True)
     subject_name = models.CharField(max_length=255, blank=True)
-    detail = models.JSONField(default=dict, blank=True)
+    detail = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["subject_kind", "subject_id"])]
+
+    def save(self, **kwargs):
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(**kwargs)
+
+    def delete(self, **kwargs):
+        raise AppendOnly
 
 
 class PanelIdentity(models.Model):

@@ -1,0 +1,87 @@
+"""Inviting people, changing what they may do, and ending it. Every verb writes its audit entry."""
+
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+
+from controlpanel.access import audit, links
+from controlpanel.access.models import Role, SignInLink, User
+
+
+class LastAdministrator(Exception):
+    """This is the only active administrator: without one nobody could manage people or settings."""
+
+    hint = "Make somebody else an administrator first."
+
+
+class AlreadyHere(Exception):
+    """A person with this e-mail address exists."""
+
+    hint = "Open their page to change the role, or to make a new sign-in link."
+
+
+def _lock_administrators() -> list[int]:
+    """Two administrators demoting each other at once must not both succeed."""
+    administrators = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True)
+    return list(administrators.order_by("pk").values_list("pk", flat=True))
+
+
+def _keep_one_administrator(person: User) -> None:
+    if _lock_administrators() == [person.pk]:
+        raise LastAdministrator
+
+
+@transaction.atomic
+def invite(email: str, role: str, *, name: str = "", by: User | str) -> tuple[User, str]:
+    """The new person and their sign-in link, which is shown once. Raises AlreadyHere."""
+    email = email.strip().lower()
+    if User.objects.filter(email__iexact=email).exists():
+        raise AlreadyHere
+    person = User.objects.create_user(email, role=role, name=name)
+    audit.record(by, "invited", person, email=email, role=role)
+    return person, links.make(person)
+
+
+@transaction.atomic
+def change(person: User, *, name: str, role: str, by: User) -> None:
+    """Name and role. Raises LastAdministrator."""
+    before = User.objects.select_for_update().get(pk=person.pk)
+    if before.role == Role.ADMINISTRATOR != role and before.is_active:
+        _keep_one_administrator(before)
+    fields = {"name": name, "role": role}
+    changed = {key: [getattr(before, key), value] for key, value in fields.items() if getattr(before, key) != value}
+    if changed:
+        User.objects.filter(pk=person.pk).update(**fields)
+        audit.record(by, "changed", before, **changed)
+    person.name, person.role = name, role
+
+
+@transaction.atomic
+def deactivate(person: User, *, by: User) -> None:
+    """Ends their sessions, links and sign-in; what they did stays on record. Raises LastAdministrator."""
+    _keep_one_administrator(person)
+    SignInLink.objects.filter(user=person, used_at__isnull=True).delete()
+    User.objects.filter(pk=person.pk).update(is_active=False)
+    person.is_active = False
+    audit.record(by, "deactivated", person)
+
+
+@transaction.atomic
+def reactivate(person: User, *, by: User) -> None:
+    User.objects.filter(pk=person.pk).update(is_active=True)
+    person.is_active = True
+    audit.record(by, "reactivated", person)
+
+
+@transaction.atomic
+def new_link(person: User, *, by: User | str) -> str:
+    """A sign-in link for somebody who lost the password; using it ends the old one."""
+    audit.record(by, "made a sign-in link for", person)
+    return links.make(person)
+
+
+@transaction.atomic
+def remove_second_factors(person: User, *, by: User) -> int:
+    """For somebody who lost the telephone or key. Returns how many were removed."""
+    removed, _ = Authenticator.objects.filter(user=person).delete()
+    audit.record(by, "removed the second factors of", person, count=removed)
+    return removed

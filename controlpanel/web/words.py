@@ -1,0 +1,59 @@
+"""State is a word, a colour and a shape. One table for every state the panel shows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """tone: good | calm | busy | warn | bad (a person must act). icon: the shape, also told apart without colour."""
+
+    word: str
+    tone: str
+    icon: str
+
+
+LOOKS: dict[str, Look] = {
+    # the six words for a server's service
+    "working": Look("Working", "good", "circle-check"),
+    "absent": Look("Not installed", "calm", "circle-dashed"),
+    "needs-you": Look("Needs you", "bad", "alert-triangle"),
+    "checking": Look("Checking", "busy", "loader-2"),
+    "unknown": Look("Unknown", "calm", "help-circle"),
+    "paused": Look("Paused", "calm", "player-pause"),
+    # jobs
+    "queued": Look("Queued", "calm", "clock"),
+    "running": Look("Running", "busy", "loader-2"),
+    "succeeded": Look("Succeeded", "good", "circle-check"),
+    "failed": Look("Failed", "bad", "alert-triangle"),
+    "errored": Look("Panel error", "bad", "circle-x"),
+    "cancelled": Look("Cancelled", "calm", "ban"),
+    "lost-contact": Look("Lost contact", "warn", "plug-connected-x"),
+    # steps
+    "changed": Look("Changed", "good", "check"),
+    "unchanged": Look("Nothing to change", "calm", "circle-minus"),
+    "skipped": Look("Skipped", "calm", "player-skip-forward"),
+    # findings
+    "ok": Look("OK", "good", "circle-check"),
+    "warn": Look("Warning", "warn", "alert-circle"),
+    "fail": Look("Failed", "bad", "alert-triangle"),
+    # one email
+    "accepted": Look("Accepted", "good", "mail-check"),
+    "sent": Look("Accepted", "good", "mail-check"),
+    "deferred": Look("Deferred", "warn", "hourglass"),
+    "bounced": Look("Bounced", "bad", "mail-x"),
+    "expired": Look("Expired", "bad", "mail-off"),
+    # how a server is reached
+    "reachable": Look("Reachable", "good", "plug-connected"),
+    "key-changed": Look("Host key changed", "bad", "shield-x"),
+    "pinned": Look("Accepted", "good", "shield-check"),
+    "offered": Look("Waiting for you", "bad", "shield-lock"),
+    "retired": Look("No longer used", "calm", "archive"),
+    # people and keys
+    "active": Look("Active", "good", "circle-check"),
+    "inactive": Look("Deactivated", "calm", "ban"),
+    "invited": Look("Invited", "busy", "link"),
+    "on": Look("On", "good", "shield-check"),
+    "off": Look("Off", "calm", "circle-dashed"),
+    "set": Look("Set", "good", "lock"),
+    "not-set": Look("Not set", "calm", "circle-dashed"),
+}
