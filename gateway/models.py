@@ -3,30 +3,50 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from gateway import validators
 from servers.fields import SecretField
+from servers.jobs.models import LIVE, Job
 from servers.models import Server
 from servers.validators import plain_text
 from servers.validators import port as valid_port
 
 
 class Tls(models.TextChoices):
-    STARTTLS = "starttls", "STARTTLS (port 587)"
-    IMPLICIT = "implicit", "TLS from the first byte (port 465)"
+    STARTTLS = "starttls", "STARTTLS"
+    IMPLICIT = "implicit", "TLS from the first byte"
     NONE = "none", "None: mail travels in the clear"
+
+
+class SmarthostQuerySet(models.QuerySet):
+    def shared(self) -> "SmarthostQuerySet":
+        return self.filter(server__isnull=True)
+
+    def default(self) -> "Smarthost | None":
+        return self.filter(is_default=True).first()
+
+    def with_use(self) -> "SmarthostQuerySet":
+        """Adds `servers`: how many gateways want it or run on it."""
+        return self.annotate(
+            servers=Count("wanted_by", distinct=True)
+            + Count("applied_by", distinct=True, filter=~Q(applied_by__wanted=F("pk")))
+        )
+
+    def unused(self) -> "SmarthostQuerySet":
+        return self.filter(wanted_by__isnull=True, applied_by__isnull=True)
 
 
 class Smarthost(models.Model):
     """An SMTP provider account. `server` set: the row belongs to that server's form alone and is never edited, only
-    replaced, so a gateway always knows the exact values it was built from."""
+    replaced, so a gateway always knows the exact values it was built from. A shared row counts its changes in
+    `revision` for the same reason."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=80)
+    name = models.CharField(max_length=80, validators=[validators.line])
     server = models.ForeignKey(Server, null=True, blank=True, on_delete=models.CASCADE, related_name="own_smarthosts")
-    preset = models.CharField(max_length=40, default="generic")
-    region = models.CharField(max_length=40, blank=True)
+    preset = models.CharField(max_length=40, default="generic", validators=[validators.preset])
+    region = models.CharField(max_length=40, blank=True, validators=[validators.region])
     host = models.CharField("server", max_length=253, validators=[validators.host_name])
     port = models.PositiveIntegerField(default=587, validators=[valid_port])
     tls = models.CharField("encryption", max_length=10, choices=Tls, default=Tls.STARTTLS)
@@ -34,22 +54,56 @@ class Smarthost(models.Model):
     username = models.CharField("user name", max_length=320, blank=True, validators=[validators.username])
     password = SecretField()
     sending_domain = models.CharField(max_length=253, blank=True, validators=[validators.domain])
-    helo_name = models.CharField("HELO name", max_length=253, blank=True, validators=[validators.host_name])
-    root_address = models.EmailField("mail for root goes to", blank=True, validators=[validators.email])
+    helo_name = models.CharField("HELO name", max_length=253, blank=True, validators=[validators.helo_name])
+    root_address = models.CharField("mail for root goes to", max_length=254, blank=True, validators=[validators.email])
     note = models.TextField(blank=True, max_length=2000, validators=[plain_text])
     is_default = models.BooleanField(default=False)
+    revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
+    objects = SmarthostQuerySet.as_manager()
+
     class Meta:
+        verbose_name = "SMTP provider"
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["name"], condition=Q(server__isnull=True), name="one_shared_name"),
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(server__isnull=True),
+                name="one_shared_name",
+                violation_error_message="Another SMTP provider has this name.",
+            ),
             models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_smarthost"),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(server__isnull=True), name="a_default_smarthost_is_shared"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def has_password(self) -> bool:
+        """Without opening the seal."""
+        return bool(self.__dict__.get("password"))
+
+
+class GatewayQuerySet(models.QuerySet):
+    def of(self, server: Server) -> "Gateway":
+        """The server's gateway, or an unsaved one that says "not installed"."""
+        found = self.select_related("wanted", "applied").filter(server=server).first()
+        return found or Gateway(server=server)
+
+    def with_live_job(self) -> "GatewayQuerySet":
+        """Adds `live`: a job that changes or checks this gateway is queued or running."""
+        jobs = Job.objects.filter(
+            Q(mutating=True) | Q(action="gateway.check"),
+            server=OuterRef("server"),
+            status__in=LIVE,
+            action__startswith="gateway.",
+        )
+        return self.annotate(live=Exists(jobs))
 
 
 class Gateway(models.Model):
@@ -61,9 +115,11 @@ class Gateway(models.Model):
         BROKEN = "broken", "Needs you"
         UNKNOWN = "unknown", "Unknown"
 
+    # RESTRICT, not PROTECT: deleting a server deletes its gateway and its own rows together.
     server = models.OneToOneField(Server, primary_key=True, on_delete=models.CASCADE, related_name="gateway")
-    wanted = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.PROTECT, related_name="wanted_by")
-    applied = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.PROTECT, related_name="applied_by")
+    wanted = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.RESTRICT, related_name="wanted_by")
+    applied = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.RESTRICT, related_name="applied_by")
+    applied_revision = models.PositiveIntegerField(default=1)  # of `applied`, when it was proved
     state = models.CharField(max_length=10, choices=State, default=State.ABSENT)
     reason = models.TextField(blank=True)  # one sentence when the state is broken or unknown
     generation = models.CharField(max_length=32, blank=True)  # name of the maps directory in force
@@ -72,3 +128,19 @@ class Gateway(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
     last_test = models.JSONField(default=dict, blank=True)  # {"at", "delivery", "reply", "job"}
     observed = models.JSONField(default=dict, blank=True)
+
+    objects = GatewayQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"Email gateway of {self.server}"
+
+    @property
+    def installed(self) -> bool:
+        return self.applied_id is not None
+
+    @property
+    def pending(self) -> bool:
+        """Values were saved that no look at the server has proved to be in force."""
+        if self.wanted is None:
+            return False
+        return self.wanted_id != self.applied_id or self.wanted.revision != self.applied_revision

@@ -1,18 +1,72 @@
 """Rules for the fields that end in a Postfix configuration."""
 
+import ipaddress
 import re
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
+from gateway.providers import presets
+from servers.remote.secret import Secret
 from servers.validators import is_host_name, is_ip_address, one_line
 
 _EMAIL = EmailValidator(message="An e-mail address looks like name@example.com.")
+# Where clouds answer "who am I and what are my keys"; no mail server lives there (faults.md T28).
+_METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32")
+)
+_UNROUTABLE = tuple(ipaddress.ip_network(text) for text in ("0.0.0.0/8", "224.0.0.0/3", "::/128", "ff00::/8"))
+
+
+def line(value: str) -> None:
+    """Free text on one line that no option parser takes for a flag."""
+    one_line(value)
+    if "\t" in value:
+        raise ValidationError("Tabs are not allowed here.")
+    if value.startswith("-"):
+        raise ValidationError("This field cannot start with a hyphen.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValidationError("This field must be valid Unicode text.") from error
+
+
+def preset(value: str) -> None:
+    if value not in {known.slug for known in presets.all()}:
+        raise ValidationError("There is no SMTP provider preset of this name.")
+
+
+def region(value: str) -> None:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+        raise ValidationError("A region looks like eu-central-1.")
 
 
 def host_name(value: str) -> None:
     if not (is_host_name(value) or is_ip_address(value)):
         raise ValidationError("An SMTP server is a host name such as smtp.example.com, or an IP address.")
+    if is_ip_address(value) and _inside(value, _METADATA + _UNROUTABLE):
+        raise ValidationError("No SMTP server can have this address: it is link-local, multicast or unspecified.")
+
+
+def public_host(value: str) -> None:
+    """For people who only own some servers: nothing inside the network they share with others."""
+    if is_ip_address(value) and not _address(value).is_global:
+        raise ValidationError("This address is private. An SMTP provider has a public host name.")
+    if "." not in value.strip(".") and not is_ip_address(value):
+        raise ValidationError("An SMTP provider has a full host name such as smtp.example.com.")
+    if value.rstrip(".").lower().endswith((".local", ".internal", ".localhost", ".localdomain")):
+        raise ValidationError("This name is private. An SMTP provider has a public host name.")
+
+
+def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(value)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _inside(value: str, networks: tuple) -> bool:
+    address = _address(value)
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def domain(value: str) -> None:
@@ -20,6 +74,12 @@ def domain(value: str) -> None:
         raise ValidationError(
             "A domain looks like example.com: labels of letters, digits and hyphens, with at least one dot."
         )
+
+
+def helo_name(value: str) -> None:
+    """Postfix refuses a bare label or an address as its own name, and so do providers in HELO."""
+    if "." not in value.strip(".") or not is_host_name(value) or is_ip_address(value):
+        raise ValidationError("A HELO name is a full host name such as web-1.example.com.")
 
 
 def email(value: str) -> None:
@@ -32,8 +92,16 @@ def email(value: str) -> None:
 
 
 def username(value: str) -> None:
-    one_line(value)
+    line(value)
     if value != value.strip():
         raise ValidationError("A user name cannot start or end with a space.")
-    if len(value.encode("utf-8", "replace")) > 320:
+    if len(value.encode()) > 320:
         raise ValidationError("A user name has at most 320 bytes.")
+
+
+def password(value: Secret) -> None:
+    """Byte-exact: 1 to 500 bytes, none of them NUL, CR or LF, which no line of a Postfix map can carry."""
+    if not 1 <= len(value) <= 500:
+        raise ValidationError("A password has 1 to 500 bytes.")
+    if any(byte in value.reveal() for byte in b"\0\r\n"):
+        raise ValidationError("A password cannot contain line breaks or NUL.")

@@ -1,0 +1,146 @@
+"""Verbs on SMTP provider accounts. All check the same rules, so page, command line and import cannot differ."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from controlpanel.access import audit
+from controlpanel.access.gate import Permission, may
+from controlpanel.access.models import User
+from gateway import rules, validators, values
+from gateway.models import Gateway, Smarthost
+from gateway.values import Values
+from servers.fields import Unreadable
+from servers.models import Server
+from servers.remote.secret import Secret
+
+CANDIDATE_LIFE = timedelta(hours=1)  # values of a preview nobody installed
+
+
+class InUse(Exception):
+    """This SMTP provider is used by gateways and cannot be deleted."""
+
+    hint = "Choose another provider on those servers, or uninstall their gateways, then delete it."
+
+
+@transaction.atomic
+def create(name: str, new: Values, *, by: User | None, default: bool = False) -> Smarthost:
+    """A shared provider. Raises ValidationError by field."""
+    smarthost = Smarthost(name=name.strip())
+    _fill(smarthost, rules.settle(new))
+    smarthost.full_clean()
+    smarthost.save()
+    audit.record(by, "added", smarthost, **_detail(smarthost))
+    if default:
+        set_default(smarthost, by=by)
+    return smarthost
+
+
+@transaction.atomic
+def change(smarthost: Smarthost, name: str, new: Values, *, by: User | None) -> tuple[Smarthost, bool]:
+    """A shared provider, edited in place. The second value says that its password was wiped, because the account or
+    its endpoint changed and no new password was typed."""
+    old = Smarthost.objects.select_for_update().shared().get(pk=smarthost.pk)
+    before = values.of(old)
+    new = rules.settle(new)
+    wiped = old.has_password and new.password is None and not values.keeps_password(old, new)
+    old.name = name.strip()
+    _fill(old, new, wipe=wiped)
+    after = values.of(old)
+    if new.password is not None or wiped or replace(before, note="") != replace(after, note=""):
+        old.revision += 1
+    old.full_clean()
+    old.save()
+    audit.record(by, "changed", old, password_wiped=wiped, **_changes(before, after), **_typed(new))
+    return old, wiped
+
+
+@transaction.atomic
+def set_default(smarthost: Smarthost, *, by: User | None) -> None:
+    """The one whose values [Load defaults] fills in, and that `gateway install` takes when told nothing."""
+    Smarthost.objects.filter(is_default=True).exclude(pk=smarthost.pk).update(is_default=False)
+    if Smarthost.objects.shared().filter(pk=smarthost.pk).update(is_default=True):
+        audit.record(by, "made default", smarthost)
+
+
+@transaction.atomic
+def delete(smarthost: Smarthost, *, by: User | None) -> None:
+    """Raises InUse while any gateway wants it or runs on it."""
+    locked = Smarthost.objects.select_for_update().get(pk=smarthost.pk)
+    if not Smarthost.objects.unused().filter(pk=locked.pk).exists():
+        raise InUse
+    audit.record(by, "deleted", locked, **_detail(locked))
+    locked.delete()
+
+
+@transaction.atomic
+def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None = None) -> Smarthost:
+    """The server's own row for these values: the current one when nothing differs, else a new row.
+
+    known: where a password that was not typed may come from. Raises ValidationError by field.
+    """
+    if by is not None and not may(by, Permission.USE_SHARED):
+        rules.only(validators.public_host, "host", new.tidy().host)
+    new = rules.settle(new)
+    if known is not None and new.password is None and known.has_password:
+        if not values.keeps_password(known, new):
+            raise ValidationError({"password": _moved(known)})
+        new = replace(new, password=known.password)
+    rules.ready(new, has_password=new.password is not None)
+    current = Gateway.objects.of(server).wanted
+    if current is not None and current.server_id == server.pk and _same(current, new):
+        return current
+    smarthost = Smarthost(name=rules.label(new.preset), server=server)
+    _fill(smarthost, new)
+    smarthost.full_clean()
+    smarthost.save()
+    prune()
+    return smarthost
+
+
+def prune() -> None:
+    """Forgets private rows no gateway refers to. Young ones stay: a preview may be waiting for its install button."""
+    old = timezone.now() - CANDIDATE_LIFE
+    Smarthost.objects.unused().filter(server__isnull=False, created_at__lt=old).delete()
+
+
+def _fill(smarthost: Smarthost, new: Values, *, wipe: bool = False) -> None:
+    for name in values.STORED:
+        setattr(smarthost, name, getattr(new, name))
+    if new.password is not None:
+        smarthost.password = new.password
+    elif wipe:
+        smarthost.password = None
+
+
+def _same(current: Smarthost, new: Values) -> bool:
+    if values.of(current) != replace(new, password=None, iam_secret=False):
+        return False
+    try:
+        return current.password == new.password
+    except Unreadable:  # the key is lost: what was typed now replaces it
+        return False
+
+
+def _moved(known: Smarthost) -> str:
+    return (
+        f"The stored password belongs to {known.username or 'no user'} at {known.host}:{known.port} and is not used "
+        "for another server, port or user name, or over weaker encryption. Type the password for the new values."
+    )
+
+
+def _detail(smarthost: Smarthost) -> dict:
+    return {"host": smarthost.host, "port": smarthost.port, "username": smarthost.username, "preset": smarthost.preset}
+
+
+def _changes(before: Values, after: Values) -> dict:
+    changed = [name for name in values.STORED if getattr(before, name) != getattr(after, name)]
+    return {"changed": {name: [getattr(before, name), getattr(after, name)] for name in changed}}
+
+
+def _typed(new: Values) -> dict:
+    typed: Secret | None = new.password
+    return {"password_set": typed is not None}
