@@ -3,10 +3,16 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from controlpanel.access.models import User
 from servers.models import Server
+
+
+class BatchQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> "BatchQuerySet":
+        """Batches with at least one job this person may see."""
+        return self.filter(pk__in=Job.objects.visible_to(user).values("batch"))
 
 
 class Batch(models.Model):
@@ -14,6 +20,8 @@ class Batch(models.Model):
     options = models.JSONField(default=dict, blank=True)  # never secrets
     asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
     asked_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    objects = BatchQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -33,6 +41,25 @@ LIVE = (Status.QUEUED, Status.RUNNING, Status.LOST_CONTACT)
 FINISHED = (Status.SUCCEEDED, Status.FAILED, Status.ERRORED, Status.CANCELLED)
 
 
+class JobQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> "JobQuerySet":
+        return self.filter(server__in=Server.objects.visible_to(user))
+
+    def live(self) -> "JobQuerySet":
+        return self.filter(status__in=LIVE)
+
+    def unsuccessful(self) -> "JobQuerySet":
+        """What "retry failed servers" means: finished without success, skipped and unreachable servers included."""
+        return self.filter(status__in=FINISHED).exclude(status=Status.SUCCEEDED)
+
+    def with_names(self) -> "JobQuerySet":
+        return self.select_related("server", "batch__asked_by")
+
+    def counts(self) -> dict[str, int]:
+        """{status: how many}, statuses nobody has left out."""
+        return dict(self.order_by().values_list("status").annotate(Count("id")))
+
+
 class Job(models.Model):
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="jobs")
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="jobs")
@@ -43,6 +70,8 @@ class Job(models.Model):
     fence = models.PositiveIntegerField(default=0)  # rises with every claim; the server-side runner refuses a lower one
     lease_until = models.DateTimeField(null=True, blank=True)
     rung_at = models.DateTimeField(null=True, blank=True)  # when the broker was last told
+    due_at = models.DateTimeField(null=True, blank=True)  # lost contact: when to look again
+    lost_at = models.DateTimeField(null=True, blank=True)  # since when nothing was heard of a submitted run
     cancel_asked_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
@@ -57,6 +86,8 @@ class Job(models.Model):
     hint = models.TextField(blank=True)  # the next move
     result = models.JSONField(default=dict, blank=True)
 
+    objects = JobQuerySet.as_manager()
+
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["status", "lease_until"]), models.Index(fields=["server", "-id"])]
@@ -67,6 +98,24 @@ class Job(models.Model):
                 name="one_live_mutating_job_per_server",
             )
         ]
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first claim to the end; None while there is no end."""
+        if not (self.started_at and self.finished_at):
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
 
 
 class JobStep(models.Model):
@@ -101,3 +150,10 @@ class JobLine(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_line_per_number")]
+
+
+class Worker(models.Model):
+    """A worker process that was alive at `seen_at`, so that nobody waits for one that is not there."""
+
+    name = models.CharField(max_length=120, unique=True)  # host:pid
+    seen_at = models.DateTimeField()

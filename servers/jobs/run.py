@@ -1,13 +1,26 @@
 """What an action gets to work with, and what it gives back."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from servers.jobs.models import Job
+from servers.jobs.lease import Lease, keeper
+from servers.jobs.lines import Masker
+from servers.jobs.models import Job, JobStep
+from servers.jobs.record import Recorder
 from servers.models import Server
-from servers.remote.host import Host
+from servers.remote.host import Host, Login
 from servers.remote.plan import Plan
+from servers.remote.secret import Secret
+
+State = JobStep.State
+Dial = Callable[[Login], Host]
+
+
+def dial(login: Login) -> Host:
+    from servers.remote import ssh  # paramiko is loaded by workers, not by web processes
+
+    return ssh.connect(login)
 
 
 @dataclass(frozen=True)
@@ -22,46 +35,161 @@ class Conclusion:
     result: dict = field(default_factory=dict)
 
 
-class Run:
-    """Placeholder for the contract; the job machine's owner fills it in."""
-
-    job: Job
-    server: Server
-    options: dict
-    resumed: bool  # an earlier worker was lost after it handed a script to the server
-
-    def connect(self) -> Host:
-        """The one connection of this job, opened on first use with the server's pinned keys, closed by the runner."""
-        raise NotImplementedError
-
-    @contextmanager
-    def step(self, slug: str, title: str) -> Iterator["StepLog"]:
-        """Records a JobStep around panel-side work (observe, prove credentials). An exception marks it failed."""
-        raise NotImplementedError
-
-    def apply(self, plan: Plan) -> "Applied":
-        """Hands the plan to the server as one detached script, follows its journal into JobSteps, and re-attaches after
-        a lost connection. Raises LostContact when the server stays away."""
-        raise NotImplementedError
-
-    def check_cancelled(self) -> None:
-        """Raises Cancelled when somebody asked for it; call between steps."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Applied:
-    """What the journal says. failed_step: slug or "". rolled_back: every undo of the failed plan ran clean."""
+    """What the journal says. failed_step: slug or "". rolled_back: every undo of the failed plan ran clean.
+    finished: False when the run on the server was cut short (a reboot, a kill) and nobody is working there any more."""
 
     changed: bool
     failed_step: str = ""
     failed_title: str = ""
     tail: str = ""  # last lines of the failed step, masked
     rolled_back: bool = False
+    finished: bool = True
+
+
+class Cancelled(Exception):
+    """Somebody asked this job to stop, and it stopped between two steps."""
+
+
+class LostContact(Exception):
+    """The server stays away while a script handed to it may still be at work. The job is looked at again later."""
 
 
 class StepLog:
-    line: Callable[[str], None]
-    changed: Callable[[], None]
-    unchanged: Callable[[], None]
-    skip: Callable[[str], None]
+    """One open step. Its state when the block ends: what was said last, else "unchanged"."""
+
+    def __init__(self, recorder: Recorder, step: JobStep):
+        self._recorder = recorder
+        self._step = step
+        self.state: str = State.UNCHANGED
+
+    def line(self, text: str | bytes) -> None:
+        """Records output, one line or several. Masked, cleaned and capped on the way."""
+        self._recorder.line(self._step, text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
+
+    def changed(self) -> None:
+        self.state = State.CHANGED
+
+    def unchanged(self) -> None:
+        self.state = State.UNCHANGED
+
+    def failed(self) -> None:
+        self.state = State.FAILED
+
+    def skip(self, why: str = "") -> None:
+        self.state = State.SKIPPED
+        if why:
+            self.line(why)
+
+
+class Run:
+    """One claim of one job, from `with Run(job) as run` to the end of the block.
+
+    resumed: an earlier worker was lost after it handed a script to the server; `apply` and `reattach` find that one.
+    handed_over: a script was, or may have been, given to the server under this job's token.
+    """
+
+    def __init__(self, job: Job, dial: Dial = dial):
+        self.job = job
+        self.server: Server = job.server
+        self.options: dict = job.batch.options
+        self.resumed = self.handed_over = job.submitted_at is not None
+        self.applied: Applied | None = None  # what the journal said, once it is known
+        self.lease = Lease(job, on_lost=self.hang_up)
+        self._masker = Masker()
+        self._recorder = Recorder(self.lease, self._masker)
+        self._dial = dial
+        self._host: Host | None = None
+
+    def __enter__(self) -> "Run":
+        keeper.add(self)
+        return self
+
+    def __exit__(self, *error) -> None:
+        keeper.remove(self)
+        self.hang_up()
+
+    def connect(self) -> Host:
+        """The one connection of this job, opened on first use with the server's pinned keys, closed by the runner.
+
+        Raises RemoteError; LeaseLost when another worker holds the job.
+        """
+        self.lease.check()
+        if self._host is None:
+            login = self.server.login()
+            for secret in login.secrets():
+                self.mask(secret)
+            self._host = self._dial(login)
+        return self._host
+
+    def hang_up(self) -> None:
+        """Closes the connection; the next `connect` opens a new one."""
+        host, self._host = self._host, None
+        if host is not None:
+            with suppress(Exception):  # closing what is already broken
+                host.close()
+
+    def mask(self, secret: Secret | None) -> None:
+        """From here on no recorded line shows this secret. Call it for every secret the action works with; those of
+        the sign-in and of the plan are known already."""
+        self._masker.add(secret)
+
+    def masked(self, text: str) -> str:
+        return self._masker(text)
+
+    def masked_tree(self, value):
+        """`value` (JSON) with every text in it masked."""
+        if isinstance(value, str):
+            return self._masker(value)
+        if isinstance(value, dict):
+            return {str(key): self.masked_tree(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.masked_tree(inner) for inner in value]
+        return value
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a script may be at work on the server right now."""
+        return self.handed_over and self.applied is None
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.applied and self.applied.changed)
+
+    @contextmanager
+    def step(self, slug: str, title: str) -> Iterator[StepLog]:
+        """Records a JobStep around panel-side work (observe, prove credentials). An exception marks it failed."""
+        self.check_cancelled()
+        log = StepLog(self._recorder, self._recorder.open(slug, title))
+        try:
+            yield log
+        except Cancelled:
+            log.skip()
+            raise
+        except Exception:
+            log.failed()
+            raise
+        finally:
+            if not self.lease.lost:
+                self._recorder.close(log._step, log.state)
+
+    def apply(self, plan: Plan) -> Applied:
+        """Hands the plan to the server as one detached script, follows its journal into JobSteps, and re-attaches after
+        a lost connection. A resumed run attaches to the script handed over earlier instead of submitting again.
+        Raises LostContact when the server stays away."""
+        raise NotImplementedError
+
+    def reattach(self) -> Applied | None:
+        """Follows the script an earlier worker handed over, to its end. None: the server never got it."""
+        raise NotImplementedError
+
+    def check_cancelled(self) -> None:
+        """Raises Cancelled when somebody asked for it, LeaseLost when another worker holds the job. Call it between
+        steps; opening a step does."""
+        self.lease.check()
+        if Job.objects.filter(pk=self.job.pk, cancel_asked_at__isnull=False).exists():
+            raise Cancelled
+
+    def flush(self) -> None:
+        self._recorder.flush()

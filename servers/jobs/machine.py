@@ -1,0 +1,173 @@
+"""The job machine: every move of a job is one compare-and-swap UPDATE, made here and nowhere else.
+
+    queued ─claim─▸ running ─▸ succeeded | failed (the server said no) | errored (we broke) | cancelled
+    running ─lose─▸ lost-contact ─claim─▸ running            queued ─withdraw─▸ cancelled
+    lost-contact ─give-up─▸ errored                          lost-contact, nothing handed over ─withdraw─▸ cancelled
+
+A run acts for the fence it was claimed with. Whoever holds an older fence moves nothing and writes nothing.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from controlpanel.access.models import User
+from servers.jobs.models import Job, JobQuerySet, JobStep, Status
+
+MOVES: dict[str, tuple[frozenset[Status], Status]] = {
+    "claim": (frozenset({Status.QUEUED, Status.LOST_CONTACT}), Status.RUNNING),
+    "succeed": (frozenset({Status.RUNNING}), Status.SUCCEEDED),
+    "fail": (frozenset({Status.RUNNING}), Status.FAILED),
+    "error": (frozenset({Status.RUNNING}), Status.ERRORED),
+    "stop": (frozenset({Status.RUNNING}), Status.CANCELLED),
+    "lose": (frozenset({Status.RUNNING}), Status.LOST_CONTACT),
+    "withdraw": (frozenset({Status.QUEUED, Status.LOST_CONTACT}), Status.CANCELLED),
+    "give-up": (frozenset({Status.LOST_CONTACT}), Status.ERRORED),
+}
+ENDINGS = ("succeed", "fail", "error", "stop")
+FIRST_RETRY, SLOWEST_RETRY = 5, 300  # seconds between looks at a server that stays away
+
+
+def _move(jobs: JobQuerySet, move: str, **fields) -> int:
+    """How many of `jobs` made the move; the others were not in a state that allows it."""
+    sources, target = MOVES[move]
+    return jobs.filter(status__in=sources).update(status=target, **fields)
+
+
+def _mine(job: Job) -> JobQuerySet:
+    return Job.objects.filter(pk=job.pk, fence=job.fence)
+
+
+def lease_end(now: datetime | None = None) -> datetime:
+    return (now or timezone.now()) + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+
+
+def claim(job_id: int) -> Job | None:
+    """The job with a new fence and a lease, or None: somebody else has it, or it is finished, or it is gone."""
+    now = timezone.now()
+    with transaction.atomic():
+        claimed = _move(
+            Job.objects.filter(pk=job_id),
+            "claim",
+            fence=F("fence") + 1,
+            lease_until=lease_end(now),
+            started_at=Coalesce(F("started_at"), now),
+            due_at=None,
+            outcome="",
+            cause="",
+            hint="",
+        )
+        return Job.objects.select_related("server", "batch__asked_by").get(pk=job_id) if claimed else None
+
+
+def hold(job: Job, **fields) -> bool:
+    """Renews the lease, together with `fields` of progress. False: the lease is lost, nothing was written."""
+    return bool(_mine(job).filter(status=Status.RUNNING).update(lease_until=lease_end(), **fields))
+
+
+def finish(job: Job, ending: str, *, outcome: str, **fields) -> bool:
+    """Ends a run by one of ENDINGS and closes the steps it left open. False: the lease was lost before."""
+    if ending not in ENDINGS:
+        raise ValueError(ending)
+    now = timezone.now()
+    left_open = JobStep.State.FAILED if ending in ("fail", "error") else JobStep.State.SKIPPED
+    with transaction.atomic():
+        ended = _move(
+            _mine(job), ending, outcome=outcome, finished_at=now, lease_until=None, due_at=None, lost_at=None, **fields
+        )
+        if ended:
+            close_steps(job, left_open, now)
+    return bool(ended)
+
+
+def close_steps(job: Job, state: JobStep.State, now: datetime) -> None:
+    job.steps.filter(state=JobStep.State.RUNNING).update(state=state, finished_at=now)
+
+
+def lose_contact(job: Job, *, outcome: str, cause: str = "lost-contact", hint: str = "") -> bool:
+    """The run cannot tell how its work on the server went; the sweeper looks again later."""
+    now = timezone.now()
+    pause = min(SLOWEST_RETRY, FIRST_RETRY * 2 ** min(job.fence - 1, 10))
+    return bool(
+        _move(
+            _mine(job),
+            "lose",
+            outcome=outcome,
+            cause=cause,
+            hint=hint,
+            lease_until=None,
+            due_at=now + timedelta(seconds=pause),
+            lost_at=Coalesce(F("lost_at"), now),
+        )
+    )
+
+
+def expire(now: datetime) -> int:
+    """Jobs whose worker stopped renewing its lease lose contact and are due at once."""
+    return _move(
+        Job.objects.filter(lease_until__lt=now),
+        "lose",
+        outcome="The panel's worker stopped in the middle of this job.",
+        cause="worker-lost",
+        hint="Nothing to do: another worker takes the job up and looks at the server.",
+        lease_until=None,
+        due_at=now,
+        lost_at=Coalesce(F("lost_at"), now),
+    )
+
+
+def give_up(job: Job, *, outcome: str, cause: str, hint: str) -> bool:
+    """Ends a job whose server stayed away. The fence rises, so a worker that still sleeps over it cannot act."""
+    now = timezone.now()
+    with transaction.atomic():
+        ended = _move(
+            _mine(job),
+            "give-up",
+            outcome=outcome,
+            cause=cause,
+            hint=hint,
+            fence=F("fence") + 1,
+            finished_at=now,
+            due_at=None,
+        )
+        if ended:
+            close_steps(job, JobStep.State.FAILED, now)
+    return bool(ended)
+
+
+def withdraw(job: Job, *, outcome: str, by: User | None = None) -> bool:
+    """Cancels a job that has handed nothing to its server: one still queued, or lost before it came that far."""
+    now = timezone.now()
+    idle = Q(status=Status.QUEUED) | Q(submitted_at__isnull=True)
+    with transaction.atomic():
+        ended = _move(
+            Job.objects.filter(idle, pk=job.pk),
+            "withdraw",
+            outcome=outcome,
+            cause="cancelled",
+            hint="",
+            fence=F("fence") + 1,
+            finished_at=now,
+            due_at=None,
+            lost_at=None,
+            changed=False,
+            cancel_asked_by=by,
+            cancel_asked_at=now,
+        )
+        if ended:
+            close_steps(job, JobStep.State.SKIPPED, now)
+    return bool(ended)
+
+
+def ask_to_cancel(job: Job, *, by: User | None) -> bool:
+    """Notes the wish; the run honours it between two steps, and a server out of contact is looked at once more.
+    False: already noted, or no longer running."""
+    asked = Job.objects.filter(
+        pk=job.pk, status__in=(Status.RUNNING, Status.LOST_CONTACT), cancel_asked_at__isnull=True
+    )
+    now = timezone.now()
+    return bool(asked.update(cancel_asked_by=by, cancel_asked_at=now, due_at=now))

@@ -1,0 +1,103 @@
+"""Runs one job from claim to end, whatever happens in between."""
+
+import logging
+import traceback
+
+from servers import catalog
+from servers.jobs import machine
+from servers.jobs.lease import LeaseLost
+from servers.jobs.models import Job
+from servers.jobs.run import Cancelled, Conclusion, Dial, LostContact, Run, dial
+from servers.remote.host import RemoteError
+
+log = logging.getLogger(__name__)
+AFTER_DOUBT = "What was handed to the server may still be at work there; the panel looks again by itself."
+
+
+def run(job_id: int, dial: Dial = dial) -> None:
+    """Does the job if nobody else has it: delivering a bell twice runs it once."""
+    job = machine.claim(job_id)
+    if job is not None:
+        _work(job, dial)
+
+
+def run_here(job: Job, dial: Dial = dial) -> Job:
+    """Does a job in this process and returns its row as it is afterwards; for a command line without a worker."""
+    run(job.pk, dial)
+    job.refresh_from_db()
+    return job
+
+
+def _work(job: Job, dial: Dial) -> None:
+    with Run(job, dial) as run:
+        try:
+            _, action = catalog.find(job.action)
+            run.check_cancelled()
+            _conclude(run, action.run(run))
+        except LeaseLost:
+            log.warning("Job %s is no longer ours; this worker stops acting on it.", job.pk)
+        except Cancelled:
+            _stop(run)
+        except LostContact as error:
+            _lose(run, str(error))
+        except RemoteError as error:
+            _remote_error(run, error)
+        except Exception as error:
+            _panel_error(run, error)
+
+
+def _conclude(run: Run, conclusion: Conclusion) -> None:
+    run.flush()
+    machine.finish(
+        run.job,
+        "succeed" if conclusion.succeeded else "fail",
+        outcome=run.masked(conclusion.outcome),
+        changed=conclusion.changed,
+        cause=conclusion.cause,
+        hint=conclusion.hint,
+        result=run.masked_tree(conclusion.result),
+    )
+
+
+def _stop(run: Run) -> None:
+    machine.finish(run.job, "stop", outcome="Cancelled between two steps.", cause="cancelled", changed=run.changed)
+
+
+def _lose(run: Run, outcome: str, cause: str = "lost-contact", hint: str = "") -> None:
+    """The sweeper tries again later; when somebody asked to cancel meanwhile, this was the last try."""
+    outcome = run.masked(outcome)
+    run.job.refresh_from_db(fields=["cancel_asked_at"])
+    lost = machine.lose_contact(run.job, outcome=outcome, cause=cause, hint=run.masked(hint) or AFTER_DOUBT)
+    if lost and run.job.cancel_asked_at:
+        machine.give_up(
+            run.job,
+            outcome=f"Given up on request; whether the work handed to the server was finished is not known. {outcome}",
+            cause=cause,
+            hint="Retry when the server answers again: it is looked at first, and only what differs is changed.",
+        )
+
+
+def _remote_error(run: Run, error: RemoteError) -> None:
+    """Before anything was handed over an unreachable server has failed the job. After that nobody knows."""
+    if run.handed_over:
+        _lose(run, str(error), cause=error.cause, hint=error.hint)
+        return
+    machine.finish(
+        run.job, "fail", outcome=run.masked(str(error)), cause=error.cause, hint=run.masked(error.hint), changed=False
+    )
+
+
+def _panel_error(run: Run, error: Exception) -> None:
+    job = run.job
+    log.error("Job %s (%s on %s) broke:\n%s", job.pk, job.action, job.server, run.masked(traceback.format_exc()))
+    if run.in_doubt:  # ending it now would free the server while the script is still changing it
+        _lose(run, f"The panel broke while following this job ({type(error).__name__}).", cause="panel-error")
+        return
+    machine.finish(
+        job,
+        "error",
+        outcome=f"The panel broke ({type(error).__name__}).",
+        cause="panel-error",
+        hint=f"The server log of the panel has the details, under job {job.pk}. Retry, or report it.",
+        changed=run.changed,
+    )

@@ -1,0 +1,61 @@
+"""Looks after jobs nobody is working on. Every move is a compare-and-swap, so any number of sweepers may run."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from servers.jobs import bell, machine
+from servers.jobs.models import Job, Status
+
+RING_AGAIN = timedelta(seconds=15)  # a queued job not taken by then was not heard
+LOST_FOR_GOOD = timedelta(hours=6)
+WORKERS_LOST = 5  # claims of a job that never got as far as its server
+BATCH = 1000
+
+
+def sweep() -> None:
+    """Rings for what waits, notices workers that stopped, and ends what has been lost for too long."""
+    now = timezone.now()
+    machine.expire(now)
+    due = Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now)
+    for job in due.filter(_hopeless(now))[:BATCH]:
+        _end(job)
+    _ring(due, now, due_at=now + RING_AGAIN)
+    _ring(Job.objects.filter(status=Status.QUEUED, rung_at__lte=now - RING_AGAIN), now)
+
+
+def _hopeless(now: datetime) -> Q:
+    idle = Q(submitted_at__isnull=True)
+    return (
+        Q(lost_at__lte=now - LOST_FOR_GOOD)
+        | idle & Q(fence__gte=WORKERS_LOST)
+        | idle & Q(cancel_asked_at__isnull=False)
+    )
+
+
+def _end(job: Job) -> None:
+    if job.submitted_at:
+        machine.give_up(
+            job,
+            outcome=f"The server stayed out of reach; whether the work handed to it was finished is not known. "
+            f"Last heard: {job.outcome}",
+            cause="lost-contact",
+            hint="Retry when the server answers again: it is looked at first, and only what differs is changed.",
+        )
+    elif job.cancel_asked_at:
+        machine.withdraw(job, outcome="Cancelled before anything was handed to the server.", by=job.cancel_asked_by)
+    else:
+        machine.give_up(
+            job,
+            outcome=f"The panel's worker stopped {job.fence} times in this job; nothing was handed to the server.",
+            cause="worker-lost",
+            hint="Look at the log of the worker (memory?), then retry.",
+        )
+
+
+def _ring(jobs, now: datetime, **fields) -> None:
+    """Marks before ringing, so that the next sweep, or another sweeper, does not ring for the same jobs."""
+    ids = list(jobs.values_list("pk", flat=True)[:BATCH])
+    if ids and jobs.filter(pk__in=ids).order_by().update(rung_at=now, **fields):
+        bell.ring(ids)
