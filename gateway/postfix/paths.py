@@ -1,0 +1,12 @@
+"""Where things are on a server."""
+
+CONFIG = "/etc/postfix"
+MAIN_CF = f"{CONFIG}/main.cf"
+MASTER_CF = f"{CONFIG}/master.cf"
+MAPS = f"{CONFIG}/fleetpost"
+SPOOL = "/var/spool/postfix"
+STATE = "/var/lib/fleetpost/gateway"
+MANIFEST = f"{STATE}/manifest.json"
+BEFORE = f"{STATE}/before"
+STAGE = f"{STATE}/stage"
+UNDO = f"{STATE}/undo"
