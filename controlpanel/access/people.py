@@ -4,7 +4,7 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from controlpanel.access import audit, links
-from controlpanel.access.models import Role, SignInLink, User
+from controlpanel.access.models import Role, User
 
 
 class LastAdministrator(Exception):
@@ -32,7 +32,7 @@ def _keep_one_administrator(person: User) -> None:
 
 @transaction.atomic
 def invite(email: str, role: str, *, name: str = "", by: User | str) -> tuple[User, str]:
-    """The new person and their sign-in link, which is shown once. Raises AlreadyHere."""
+    """The new person and the token of their sign-in link, which is shown once. Raises AlreadyHere."""
     email = email.strip().lower()
     if User.objects.filter(email__iexact=email).exists():
         raise AlreadyHere
@@ -59,7 +59,7 @@ def change(person: User, *, name: str, role: str, by: User) -> None:
 def deactivate(person: User, *, by: User) -> None:
     """Ends their sessions, links and sign-in; what they did stays on record. Raises LastAdministrator."""
     _keep_one_administrator(person)
-    SignInLink.objects.filter(user=person, used_at__isnull=True).delete()
+    links.withdraw(person)
     User.objects.filter(pk=person.pk).update(is_active=False)
     person.is_active = False
     audit.record(by, "deactivated", person)
@@ -74,7 +74,8 @@ def reactivate(person: User, *, by: User) -> None:
 
 @transaction.atomic
 def new_link(person: User, *, by: User | str) -> str:
-    """A sign-in link for somebody who lost the password; using it ends the old one."""
+    """The token of a link for somebody who lost the password. Earlier links end now, the password when it is used."""
+    links.withdraw(person)
     audit.record(by, "made a sign-in link for", person)
     return links.make(person)
 
@@ -85,3 +86,14 @@ def remove_second_factors(person: User, *, by: User) -> int:
     removed, _ = Authenticator.objects.filter(user=person).delete()
     audit.record(by, "removed the second factors of", person, count=removed)
     return removed
+
+
+@transaction.atomic
+def choose_password(person: User, password: str, *, email: str, name: str) -> None:
+    """The end of a sign-in link's way. Raises AlreadyHere when the address belongs to somebody else."""
+    if User.objects.filter(email__iexact=email).exclude(pk=person.pk).exists():
+        raise AlreadyHere
+    person.email, person.name = email.strip().lower(), name
+    person.set_password(password)
+    person.save(update_fields=["email", "name", "password"])
+    audit.record(person, "chose a password", person)

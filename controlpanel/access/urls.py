@@ -17,6 +17,7 @@ audit_urls = [path("", audit.index, name="list")]
 
 urlpatterns = [
     path("sign-in/<str:token>/", links.sign_in, name="sign_in_link"),
+    path("profile/password/", links.choose_password, name="choose_password"),
     path("profile/", profile.profile, name="profile"),
     path("settings/people/", include((people_urls, "people"))),
     path("settings/audit/", include((audit_urls, "audit"))),

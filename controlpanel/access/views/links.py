@@ -1,10 +1,14 @@
 from allauth.account.utils import perform_login
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from controlpanel.access import links
+from controlpanel.access import links, people
+from controlpanel.access.forms import WelcomeForm
 from controlpanel.web import page
 
 
@@ -23,5 +27,26 @@ def sign_in(request, token: str):
 def _enter(request, person):
     if request.user.is_authenticated:
         request.session.flush()
-    response = perform_login(request, person, redirect_url=reverse("account_set_password"))
+    response = perform_login(request, person, redirect_url=reverse("choose_password"))
     return response or redirect("account_login")
+
+
+@login_required
+@sensitive_post_parameters()
+def choose_password(request):
+    """For people a link let in. Whoever has a password changes it on the profile, where the old one is asked."""
+    if request.user.has_usable_password():
+        return redirect("profile")
+    form = WelcomeForm(request.POST or None, person=request.user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            people.choose_password(request.user, **form.chosen())
+        except people.AlreadyHere as error:
+            form.add_error("email", str(error.__doc__))
+        else:
+            update_session_auth_hash(request, request.user)
+            messages.success(
+                request, "Password saved. Add a second factor to protect it: Two-factor sign-in, below your name."
+            )
+            return redirect("dashboard")
+    return page.render(request, "account/welcome.html", {"form": form}, status=page.REFUSED if form.errors else 200)

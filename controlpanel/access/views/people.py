@@ -41,11 +41,11 @@ def invite(request):
     form = InviteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            person, link = people.invite(**form.cleaned_data, by=request.user)
+            someone, token = people.invite(**form.cleaned_data, by=request.user)
         except people.AlreadyHere as error:
             form.add_error("email", f"{error.__doc__} {error.hint}")
         else:
-            return _show_link(request, person, link)
+            return _show_link(request, someone, token)
     return page.render(request, "access/invite.html", {"form": form}, status=page.REFUSED if form.errors else 200)
 
 
@@ -132,7 +132,7 @@ def remove_second_factors(request, pk: int):
     )
 
 
-def _show_link(request, someone: User, link: str):
+def _show_link(request, someone: User, token: str):
     """Answers the POST itself: the link is in no session, cookie or address, and a reload does not show it again."""
     hours = int(links.VALID_FOR.total_seconds() // 3600)
-    return page.render(request, "access/link.html", {"person": someone, "link": link, "hours": hours})
+    return page.render(request, "access/link.html", {"person": someone, "link": links.url(token), "hours": hours})

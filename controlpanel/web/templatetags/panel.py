@@ -70,6 +70,16 @@ def elapsed(start: datetime | None, end: datetime | None = None) -> str:
     return "" if start is None else relative.duration(((end or timezone.now()) - start).total_seconds())
 
 
+@register.filter
+def change(value) -> str:
+    """An audit value in words; a pair is before and after."""
+    if isinstance(value, list) and len(value) == 2:
+        return f"{change(value[0]) or '(empty)'} → {change(value[1]) or '(empty)'}"
+    if isinstance(value, list):
+        return ", ".join(change(inner) for inner in value)
+    return {True: "yes", False: "no", None: ""}.get(value, value) if not isinstance(value, dict) else str(value)
+
+
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField, hint: str = "", label: str = "", wide: bool = False) -> dict:
     """Label, control, hint and complaint of one form field, joined for a screen reader."""
