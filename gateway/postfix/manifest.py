@@ -14,7 +14,7 @@ class Manifest:
     """kind: null | kept (see settings.py). settings: our parameters. previous: the text each of them had before us.
 
     written: digests main.cf may have when nobody else touched it. before: digest of main.cf before us, or "absent".
-    running, enabled, aliases: whether Postfix ran, was enabled, and /etc/aliases was there. mtas: mail systems replaced.
+    running, enabled, aliases: whether Postfix ran, was enabled, and /etc/aliases was there. mtas: what we replaced.
     """
 
     kind: str

@@ -105,11 +105,9 @@ def remarks(relay: Relay, theirs: Mapping[str, str]) -> list[str]:
         if theirs.get(name):
             notes.append(f"{name} was set before ({theirs[name]}) and still applies to the mail it matches.")
     if relay.root_address:
-        notes.append(
-            "This server delivers its own mail, so /etc/aliases decides about root, not the address given here."
-        )
+        notes.append("This server delivers its own mail: /etc/aliases decides about root, not the address given here.")
     if relay.forced_sender:
-        notes.append("Only senders named after this server are rewritten: other mail passing through keeps its sender.")
+        notes.append("Only senders named after this server are rewritten; other mail passing through keeps its own.")
     return notes
 
 
