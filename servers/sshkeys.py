@@ -1,5 +1,6 @@
 """Key pairs the panel signs in with: its own, made on demand, and ones a person brings."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from django.core.exceptions import ValidationError
@@ -8,10 +9,10 @@ from django.db import IntegrityError, transaction
 from controlpanel.access import audit
 from controlpanel.access.models import User
 from servers.models import Server, SshKey
-from servers.remote import clean, keypair, ssh
+from servers.remote import clean, keypair
 from servers.remote.command import quote, shell
 from servers.remote.errors import KeyUnusable, SignInRefused
-from servers.remote.host import Limits, RemoteError
+from servers.remote.host import Host, Limits, Login, RemoteError
 from servers.remote.secret import Secret
 
 PANEL_KEY = "Panel key"
@@ -72,7 +73,15 @@ def paste_command(key: SshKey) -> str:
     return f"umask 077 && mkdir -p ~/.ssh && printf '\\n%s\\n' {quote(key.public.strip())} >> ~/.ssh/authorized_keys"
 
 
-def install_key_once(server: Server, password: Secret, *, by: User | str | None) -> Server:
+def _dial(login: Login) -> Host:
+    from servers.remote import ssh  # paramiko is loaded when it is needed, not by every web process
+
+    return ssh.connect(login, limits=_LIMITS)
+
+
+def install_key_once(
+    server: Server, password: Secret, *, by: User | str | None, dial: Callable[[Login], Host] = _dial
+) -> Server:
     """Signs in with `password`, puts the panel's key in place, proves a sign-in by key, and forgets the password: it is
     in no row, no message and no log. Raises RemoteError; the server's row then stays as it was."""
     key = panel_key(by=by)
@@ -80,7 +89,7 @@ def install_key_once(server: Server, password: Secret, *, by: User | str | None)
     with_password = replace(login, private_key=None, password=password)
     if login.sudo_password is None:
         with_password = replace(with_password, sudo_password=password)
-    host = ssh.connect(with_password, _LIMITS)
+    host = dial(with_password)
     try:
         written = host.run(_install_script(server.user, key.public.strip()), limits=_LIMITS)
     finally:
@@ -88,7 +97,7 @@ def install_key_once(server: Server, password: Secret, *, by: User | str | None)
     if written.status:
         raise KeyNotWritten(f"{KeyNotWritten.__doc__} {clean.line(written.stderr)}")
     try:
-        ssh.connect(replace(login, private_key=key.private, password=None), _LIMITS).close()
+        dial(replace(login, private_key=key.private, password=None)).close()
     except SignInRefused as error:
         raise KeyRefused from error
     with transaction.atomic():

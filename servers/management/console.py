@@ -11,14 +11,12 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from celery import current_app
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import connections
-from kombu.exceptions import OperationalError
 
 from controlpanel.access.models import User
-from servers.jobs import runner
+from servers.jobs import presence, runner
 from servers.jobs.models import FINISHED, Batch, Job, Status
 from servers.management.progress import progress
 from servers.models import Server
@@ -87,7 +85,7 @@ def add_following(parser) -> None:
 def follow(batch: Batch, *, wait: bool = False, as_json: bool = False, here: bool = False, out=None) -> int:
     """Shows a batch on its way and how it ended. 0 when every job succeeded (or was only queued, without `wait`)."""
     out = out or sys.stdout
-    stranded = wait and not here and not worker_answers()
+    stranded = wait and not here and not presence.workers_present()
     if stranded:
         print(
             f"No worker is running: batch {batch.pk} stays queued until one starts. "
@@ -146,16 +144,6 @@ def _in_process(batch: Batch):
     yield list(batch.jobs.select_related("server").prefetch_related("steps"))
 
 
-def worker_answers(seconds: float = 1.5) -> bool:
-    """Whether any worker is alive behind the broker."""
-    try:
-        with current_app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=seconds)
-            return bool(current_app.control.inspect(timeout=seconds, connection=connection).ping())
-    except (OperationalError, OSError):
-        return False
-
-
 def document(batch: Batch) -> dict:
     """{"batch", "counts": {status: n}, "jobs": [...]}: what --json prints and scripts rely on."""
     jobs = list(batch.jobs.select_related("server").prefetch_related("steps").order_by("server__name"))
@@ -167,7 +155,6 @@ def document(batch: Batch) -> dict:
 
 
 def job_document(job: Job) -> dict:
-    ended = job.started_at and job.finished_at
     return {
         "id": job.pk,
         "server": job.server.name,
@@ -175,7 +162,7 @@ def job_document(job: Job) -> dict:
         "status": job.status,
         "changed": job.changed,
         "outcome": job.outcome,
-        "seconds": round((job.finished_at - job.started_at).total_seconds(), 1) if ended else None,
+        "seconds": round(job.seconds, 1) if job.seconds is not None else None,
         "steps": [{"title": step.title, "status": step.state} for step in job.steps.all()],
         "result": job.result,
     }

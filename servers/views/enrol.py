@@ -1,0 +1,107 @@
+"""Adding a server: where, whom to trust, how to sign in, and a first check. Three steps on one page; without JavaScript
+the same page after each POST."""
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.views.decorators.http import require_POST
+
+from controlpanel.access.gate import Permission, needs
+from controlpanel.web import page
+from servers import checking, inventory, sshkeys, trust
+from servers.forms import SignInForm, WhereForm
+from servers.models import Server
+from servers.remote.host import RemoteError
+from servers.views import signin
+from servers.views.reach import one
+
+
+@needs(Permission.EDIT_SERVERS)
+def add(request):
+    form = WhereForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        values = form.values()
+        sudo = Server.Sudo.NONE if values["user"] == "root" else Server.Sudo.NOPASSWD
+        try:
+            server = inventory.add(by=request.user, sudo=sudo, **values)
+        except ValidationError as error:
+            form.complain(error)
+        else:
+            checking.ask(server, by=request.user)
+            return page.go(request, "servers:setup", server.pk)
+    return page.render(request, "servers/add.html", {"form": form}, status=page.REFUSED if form.errors else 200)
+
+
+@needs(Permission.EDIT_SERVERS)
+def setup(request, pk):
+    return _page(request, one(request, pk))
+
+
+@needs(Permission.EDIT_SERVERS)
+@require_POST
+def sign_in(request, pk):
+    server = one(request, pk)
+    form = SignInForm(request.POST, server=server)
+    if form.is_valid():
+        try:
+            server = signin.settle(server, form, by=request.user)
+        except ValidationError as error:
+            form.complain(error)
+        except RemoteError as error:
+            form.add_error(None, f"{error} {error.hint}")
+        else:
+            checking.ask(server, by=request.user)
+            return page.go(request, "servers:setup", server.pk)
+    return _page(request, server, form, page.REFUSED)
+
+
+def _page(request, server: Server, form: SignInForm | None = None, status: int = 200):
+    pinned, check = trust.pinned(server), checking.live(server)
+    key = sshkeys.panel_key(by=request.user)
+    context = {
+        "server": server,
+        "form": form or SignInForm(server=server),
+        "pinned": pinned,
+        "waiting": trust.waiting(server),
+        "check": check,
+        "last": checking.last(server),
+        "public_key": key.public,
+        "paste_command": sshkeys.paste_command(key),
+        "ready": server.reach == Server.Reach.OK and check is None,
+    }
+    return page.render(request, "servers/setup.html", context, status=status)
+
+
+@needs(Permission.EDIT_SERVERS)
+@require_POST
+def pin(request, pk):
+    server = one(request, pk)
+    try:
+        key = trust.pin_host_key(server, request.POST.get("fingerprint", ""), by=request.user)
+    except ValidationError as error:
+        messages.error(request, f"{' '.join(error.messages)} Check the connection again to see what it offers now.")
+    else:
+        messages.success(request, f"The host key {key.fingerprint} is accepted.")
+        if server.checked_at:
+            checking.ask(server, by=request.user)
+    return _back(request, server)
+
+
+@needs(Permission.EDIT_SERVERS)
+@require_POST
+def refuse(request, pk):
+    server = one(request, pk)
+    trust.refuse_host_key(server, by=request.user)
+    messages.warning(request, f"The offered host key is refused. Nothing is sent to {server.address} with it.")
+    return _back(request, server)
+
+
+@needs(Permission.RUN)
+@require_POST
+def check(request, pk):
+    server = one(request, pk)
+    checking.ask(server, by=request.user)
+    return _back(request, server)
+
+
+def _back(request, server: Server):
+    return page.go(request, "servers:setup" if request.POST.get("from") == "setup" else "servers:server", server.pk)
