@@ -79,3 +79,6 @@ class BadProvider:
         record = self.home / "record.jsonl"
         entries = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
         return [entry for entry in entries if entry["fault"] == fault and event in (None, entry["event"])]
+
+    def forget(self) -> None:
+        (self.home / "record.jsonl").write_text("")

@@ -32,6 +32,17 @@ class Authority:
         )
         return cls(key, builder.sign(key, hashes.SHA256()))
 
+    @classmethod
+    def load(cls, pem: str, key_pem: str) -> Self:
+        """The inverse of `pem` and `key_pem`."""
+        key = serialization.load_pem_private_key(key_pem.encode(), password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return cls(key, x509.load_pem_x509_certificate(pem.encode()))
+
+    @property
+    def key_pem(self) -> str:
+        return private_pem(self.key)
+
     @property
     def pem(self) -> str:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
@@ -42,10 +53,14 @@ class Authority:
         builder = dated(named(names[0]), self.certificate.subject, key, days=days)
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         signed = builder.add_extension(alternatives, critical=False).sign(self.key, hashes.SHA256())
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return Certificate(signed.public_bytes(serialization.Encoding.PEM).decode() + self.pem, private.decode())
+        return Certificate(signed.public_bytes(serialization.Encoding.PEM).decode() + self.pem, private_pem(key))
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    encoded = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return encoded.decode()
 
 
 def named(name: str) -> x509.Name:

@@ -34,12 +34,12 @@ def launcher(label: str, name: str) -> list[str]:
 
 
 def pids(*parts: str) -> set[int]:
-    """Processes of a group and everything below it."""
+    """Processes of a group and everything below it. Groups come and go meanwhile; os.walk bears that."""
     found: set[int] = set()
     for group in groups(*parts):
-        for file in group.rglob("cgroup.procs") if group.exists() else ():
+        for directory, _, _ in os.walk(group):
             try:
-                found.update(int(line) for line in file.read_text().split())
+                found.update(int(line) for line in Path(directory, "cgroup.procs").read_text().split())
             except OSError:
                 continue
     return found - {0}
@@ -75,9 +75,8 @@ def kill(*parts: str, patience: float = 10) -> None:
 
 def remove(*parts: str) -> None:
     for group in groups(*parts):
-        below = sorted(group.rglob("*/"), key=lambda path: len(path.parts), reverse=True)
-        for directory in [*below, group]:
+        for directory, _, _ in os.walk(group, topdown=False):
             try:
-                directory.rmdir()
+                os.rmdir(directory)
             except OSError:
                 continue

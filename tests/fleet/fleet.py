@@ -7,10 +7,13 @@ Everything a fleet has on this machine is found again by its label (control grou
 the tmpfs under RUN), so `tear_down` works after a crash and starting over sweeps first.
 """
 
+import fcntl
 import json
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Network
+from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +33,7 @@ RUN = Path("/run/fleetpost-fleet")
 DEFAULT_DISTROS = ["debian12", "debian12", "debian12", "ubuntu2404"]
 PROVIDER_ADDRESS, FIRST_SERVER, CLOSED_ADDRESS, FIRST_BAD = 2, 10, 209, 210
 MOST_SERVERS = CLOSED_ADDRESS - FIRST_SERVER
-ACCOUNT = Account("fleet@example.org", 'p$a"s:s\'w\\o%r d-é', ("@example.org", "@fleet.test"))
+ACCOUNT = Account("fleet@example.org", "p$a\"s:s'w\\o%r d-é", ("@example.org", "@fleet.test"))
 
 
 class Fleet:
@@ -75,39 +78,67 @@ class Fleet:
         self.key = sshkeys.generate()
         self.authority = Authority.create()
         self.lay_out(made)
-        (self.directory / "id_ed25519").write_text(self.key.private)
-        (self.directory / "id_ed25519").chmod(0o600)
-        (self.directory / "id_ed25519.pub").write_text(self.key.public + "\n")
-        (self.directory / "ca.pem").write_text(self.authority.pem)
+        self.keep_secrets()
         self.start_all()
-        self.provider.add_user(ACCOUNT.login, ACCOUNT.password, ACCOUNT.senders)
         self.write_state()
         return self
 
+    def keep_secrets(self) -> None:
+        files = {
+            "id_ed25519": self.key.private,
+            "id_ed25519.pub": self.key.public + "\n",
+            "ca.pem": self.authority.pem,
+            "ca.key": self.authority.key_pem,
+        }
+        for name, text in files.items():
+            path = self.directory / name
+            path.touch(mode=0o600)
+            path.write_text(text)
+
     def lay_out(self, made: dict[str, images.Image]) -> None:
         subnet = self.place.net.subnet
-        bad = dict(zip(FAULTS, (subnet[FIRST_BAD + at] for at in range(len(FAULTS))), strict=True))
-        self.servers = [
-            FleetServer(
-                self.place,
-                f"web-{at + 1}",
-                distro,
-                made[distro],
-                subnet[FIRST_SERVER + at],
-                key=self.key,
-                nameserver=subnet[PROVIDER_ADDRESS],
-                ca_pem=self.authority.pem,
-            )
-            for at, distro in enumerate(self.distros)
-        ]
+        bad = {name: subnet[FIRST_BAD + at] for at, name in enumerate(FAULTS)}
+        self.servers = [self.plan_server(at, distro, made[distro]) for at, distro in enumerate(self.distros)]
+        self.bad_provider = BadProvider(self.place, bad, subnet[CLOSED_ADDRESS], self.authority)
         self.provider = Provider(
             self.place,
             made["provider"],
             subnet[PROVIDER_ADDRESS],
             certificate=self.authority.issue(NAME),
-            records=host_records(subnet, self.servers, bad),
+            records=self.records(),
+            accounts=[ACCOUNT],
         )
-        self.bad_provider = BadProvider(self.place, bad, subnet[CLOSED_ADDRESS], self.authority)
+
+    def plan_server(self, at: int, distro: str, image: images.Image) -> FleetServer:
+        return FleetServer(
+            self.place,
+            f"web-{at + 1}",
+            distro,
+            image,
+            self.place.net.subnet[FIRST_SERVER + at],
+            key=self.key,
+            nameserver=self.place.net.subnet[PROVIDER_ADDRESS],
+            ca_pem=self.authority.pem,
+        )
+
+    def records(self) -> list[Record]:
+        """The names of the fleet's own hosts."""
+        addresses = {NAME: self.place.net.subnet[PROVIDER_ADDRESS], CLOSED_HOST: self.bad_provider.closed}
+        addresses |= {server.fqdn: server.address for server in self.servers}
+        addresses |= {FAULTS[name].host: address for name, address in self.bad_provider.addresses.items()}
+        return [Record(name, "A", str(address)) for name, address in addresses.items()]
+
+    def add_server(self, distro: str) -> FleetServer:
+        """One more server, booted; its name is known to the fleet's DNS."""
+        server = self.plan_server(len(self.servers), distro, images.image(distro))
+        self.distros = [*self.distros, distro]
+        self.servers.append(server)
+        server.connect()
+        server.boot()
+        self.provider.own_records = self.records()
+        self.provider.set_records(self.provider.own_records)
+        self.write_state()
+        return server
 
     def start_all(self) -> None:
         machines = [self.provider, *self.servers]
@@ -130,25 +161,17 @@ class Fleet:
 
     @classmethod
     def attach(cls, label: str) -> Self:
-        """The running fleet of that label, from another process. The provider knows ACCOUNT only."""
+        """The running fleet of that label, from another process."""
         state = state_of(label)
         if state is None:
             raise FleetError(f"no fleet named {label} is running")
         self = cls(label, state["distros"])
         self.place = Place(label, self.directory, Net(label, IPv4Network(state["subnet"])))
-        private, public = ((self.directory / f"id_ed25519{end}").read_text() for end in ("", ".pub"))
-        self.key = KeyPair(private, public.strip())
-        self.authority = Authority.create()
+        kept = {path.name: path.read_text() for path in self.directory.glob("*") if path.is_file()}
+        self.key = KeyPair(kept["id_ed25519"], kept["id_ed25519.pub"].strip())
+        self.authority = Authority.load(kept["ca.pem"], kept["ca.key"])
         self.lay_out(images.build_all(self.distros))
-        self.provider.accounts[ACCOUNT.login] = ACCOUNT
         return self
-
-
-def host_records(subnet: IPv4Network, servers: list[FleetServer], bad: dict[str, IPv4Address]) -> list[Record]:
-    addresses = {NAME: subnet[PROVIDER_ADDRESS], CLOSED_HOST: subnet[CLOSED_ADDRESS]}
-    addresses |= {server.fqdn: server.address for server in servers}
-    addresses |= {FAULTS[name].host: address for name, address in bad.items()}
-    return [Record(name, "A", str(address)) for name, address in addresses.items()]
 
 
 def state_of(label: str) -> dict[str, Any] | None:
@@ -158,7 +181,7 @@ def state_of(label: str) -> dict[str, Any] | None:
 
 def labels() -> list[str]:
     """Fleets that run or left something behind."""
-    return sorted(path.name for path in RUN.iterdir()) if RUN.exists() else []
+    return sorted(path.name for path in RUN.glob("[a-z]*"))
 
 
 def tear_down(label: str) -> None:
@@ -168,3 +191,19 @@ def tear_down(label: str) -> None:
     directory = RUN / label
     unmount_under(directory)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def reserved_label(prefix: str) -> Iterator[str]:
+    """A label no living process holds: prefix, prefix2, …; what a dead holder left there may be swept."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 100):
+        label = prefix if number == 1 else f"{prefix}{number}"
+        with open(RUN / f".{label}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield label
+            return
+    raise FleetError(f"a hundred fleets named {prefix} are running")

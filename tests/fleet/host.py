@@ -71,4 +71,3 @@ def raise_limit(name: str, least: int) -> None:
     limit = Path("/proc/sys", name)
     if int(limit.read_text()) < least:
         limit.write_text(str(least))
-

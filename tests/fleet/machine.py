@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from tests.fleet import cgroups, network
-from tests.fleet.host import FleetError, sh, unmount_under
+from tests.fleet.host import FleetError, unmount_under
 from tests.fleet.images import Image, mount_overlay
 from tests.fleet.network import Net
 
@@ -187,6 +187,8 @@ class Machine:
         target.write_bytes(content.encode() if isinstance(content, str) else content)
         target.chmod(mode)
         os.chown(target, *owner)
+        # Postfix sleeps seconds before it reads a file changed just now.
+        os.utime(target, (target.stat().st_mtime - 3600,) * 2)
 
     def install(self, *packages: str) -> None:
         """apt-get install from the local repository, as an operator would."""

@@ -1,22 +1,25 @@
 """A bridge with its own range per fleet, a network namespace per host, and ways to break them.
 
-A blackhole route lies under every range: when the bridge is gone, packets for it stop here. Hosts
-have no route out, and may not change their own network (nspawn withholds CAP_NET_ADMIN).
+A blackhole route lies under every range and stays when the fleet is gone: packets a straggler still
+sends there stop on this machine. Hosts have no route out, and may not change their own network
+(nspawn withholds CAP_NET_ADMIN).
 """
 
+import fcntl
 import json
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zlib import crc32
 
 from tests.fleet.host import FleetError, sh, succeeds
 
 RANGE = IPv4Network("10.77.0.0/16")
 LABEL = re.compile(r"[a-z][a-z0-9]{0,10}")
-UNDERLAY_METRIC = "4000"
+UNDERLAY_METRIC = 4000
+TURN = Path("/run/lock/fleetpost-fleet")
 
 
 @dataclass(frozen=True)
@@ -43,32 +46,46 @@ def bridge_of(label: str) -> str:
 
 
 def raise_bridge(label: str) -> Net:
-    """A fresh bridge with a range nothing else on this machine has a route into."""
+    """A fresh bridge with a range nothing else on this machine has a route into.
+
+    Choosing a range and raising its bridge is one act: fleets that start together take turns.
+    """
     bridge = bridge_of(label)
-    net = Net(label, claim_subnet(label))
-    sh("ip", "link", "add", bridge, "type", "bridge")
-    for setting in ("ipv6/conf/{}/disable_ipv6=1", "ipv4/conf/{}/forwarding=0"):
-        path, value = setting.format(bridge).split("=")
-        Path("/proc/sys/net", path).write_text(value)
-    sh("ip", "addr", "add", f"{net.gateway}/{net.subnet.prefixlen}", "dev", bridge)
-    sh("ip", "link", "set", bridge, "up")
+    with open(TURN, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        net = Net(label, free_subnet(label))
+        sh("ip", "route", "replace", "blackhole", str(net.subnet), "metric", str(UNDERLAY_METRIC))
+        sh("ip", "link", "add", bridge, "type", "bridge")
+        set_kernel(f"net/ipv6/conf/{bridge}/disable_ipv6", "1")
+        set_kernel(f"net/ipv4/conf/{bridge}/forwarding", "0")
+        sh("ip", "addr", "add", f"{net.gateway}/{net.subnet.prefixlen}", "dev", bridge)
+        sh("ip", "link", "set", bridge, "up")
     return net
 
 
-def claim_subnet(label: str) -> IPv4Network:
-    """Adding the blackhole route is the claim: the kernel refuses a second one, so fleets cannot race."""
+def set_kernel(name: str, value: str) -> None:
+    Path("/proc/sys", name).write_text(value)
+
+
+def free_subnet(label: str) -> IPv4Network:
     choices = list(RANGE.subnets(new_prefix=24))
     first = crc32(label.encode()) % len(choices)
+    taken = routes()
     for subnet in choices[first:] + choices[:first]:
-        taken = any(subnet.overlaps(route) for route in routes())
-        if not taken and succeeds("ip", "route", "add", "blackhole", str(subnet), "metric", UNDERLAY_METRIC):
+        if not any(subnet.overlaps(route) for route in taken):
             return subnet
     raise FleetError(f"no free /24 in {RANGE}")
 
 
 def routes() -> list[IPv4Network]:
+    """Every IPv4 destination this machine knows, except default routes and our own blackholes."""
     listed = json.loads(sh("ip", "-j", "-4", "route", "show", "table", "all"))
-    return [IPv4Network(route["dst"], strict=False) for route in listed if route["dst"] != "default"]
+    known = (route for route in listed if route["dst"] != "default" and not is_underlay(route))
+    return [IPv4Network(route["dst"], strict=False) for route in known]
+
+
+def is_underlay(route: dict[str, Any]) -> bool:
+    return route.get("type") == "blackhole" and route.get("metric") == UNDERLAY_METRIC
 
 
 def add_host(net: Net, host: str, addresses: list[IPv4Address]) -> None:
@@ -77,7 +94,7 @@ def add_host(net: Net, host: str, addresses: list[IPv4Address]) -> None:
     cable = f"fpv{crc32(namespace.encode()):08x}"
     sh("ip", "netns", "add", namespace)
     sh("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", namespace)
-    Path(f"/proc/sys/net/ipv6/conf/{cable}/disable_ipv6").write_text("1")
+    set_kernel(f"net/ipv6/conf/{cable}/disable_ipv6", "1")
     sh("ip", "link", "set", cable, "master", net.bridge, "up")
     script = ["link set lo up", "link set eth0 up"]
     script += [f"addr add {address}/{net.subnet.prefixlen} dev eth0" for address in addresses]
@@ -85,31 +102,13 @@ def add_host(net: Net, host: str, addresses: list[IPv4Address]) -> None:
     sh("ip", "-n", namespace, "-batch", "-", input="\n".join(script))
 
 
-def remove_host(net: Net, host: str) -> None:
-    succeeds("ip", "netns", "del", net.namespace(host))
-
-
 def tear_down(label: str) -> None:
-    """Remove all of a label's namespaces, its bridge and the routes under it; whatever is missing is fine."""
+    """Remove all of a label's namespaces and its bridge; whatever is missing is fine."""
     for line in sh("ip", "netns", "list").splitlines():
         namespace = line.split()[0]
         if namespace.startswith(f"fp-{label}-"):
             succeeds("ip", "netns", "del", namespace)
-    bridge = bridge_of(label)
-    for subnet in subnets_of(bridge):
-        succeeds("ip", "route", "del", "blackhole", str(subnet), "metric", UNDERLAY_METRIC)
-    succeeds("ip", "link", "del", bridge)
-
-
-def subnets_of(bridge: str) -> list[IPv4Network]:
-    if not Path("/sys/class/net", bridge).exists():
-        return []
-    listed = json.loads(sh("ip", "-j", "-4", "addr", "show", "dev", bridge))
-    return [
-        IPv4Network(f"{address['local']}/{address['prefixlen']}", strict=False)
-        for interface in listed
-        for address in interface.get("addr_info", ())
-    ]
+    succeeds("ip", "link", "del", bridge_of(label))
 
 
 Direction = Literal["in", "out"]
@@ -119,18 +118,18 @@ def block(namespace: str, *, how: Literal["drop", "reject"], port: int, directio
     """Cut TCP `port` of a host: "drop" is silence, "reject" a reset; "out" means its own connections."""
     target = ["DROP"] if how == "drop" else ["REJECT", "--reject-with", "tcp-reset"]
     chain = "INPUT" if direction == "in" else "OUTPUT"
-    in_namespace(namespace, "-I", chain, "-p", "tcp", "--dport", str(port), "-j", *target)
+    iptables(namespace, "-I", chain, "-p", "tcp", "--dport", str(port), "-j", *target)
 
 
 def go_silent(namespace: str) -> None:
     """Drop every packet in both directions, established connections too."""
-    for chain in ("INPUT", "OUTPUT"):
-        in_namespace(namespace, "-I", chain, "!", "-i" if chain == "INPUT" else "-o", "lo", "-j", "DROP")
+    iptables(namespace, "-I", "INPUT", "!", "-i", "lo", "-j", "DROP")
+    iptables(namespace, "-I", "OUTPUT", "!", "-o", "lo", "-j", "DROP")
 
 
 def unblock(namespace: str) -> None:
-    in_namespace(namespace, "-F")
+    iptables(namespace, "-F")
 
 
-def in_namespace(namespace: str, *rule: str) -> None:
+def iptables(namespace: str, *rule: str) -> None:
     sh("ip", "netns", "exec", namespace, "iptables", "-w", *rule)

@@ -63,6 +63,7 @@ RECIPIENTS = r"""/^(unknown@.*)$/ 550 5.1.1 <$1>: no such user here
 DOVECOT = """protocols =
 auth_mechanisms = plain login
 auth_username_chars =
+auth_username_format = %u
 auth_failure_delay = 0
 disable_plaintext_auth = no
 ssl = no
@@ -90,7 +91,9 @@ service auth {
 DNS_UNIT = """[Unit]
 Description=Names of the fleet
 [Service]
-ExecStart=/usr/sbin/dnsmasq --keep-in-foreground --conf-file=/etc/fleet-dns.conf
+Type=forking
+PIDFile=/run/fleet-dns.pid
+ExecStart=/usr/sbin/dnsmasq --conf-file=/etc/fleet-dns.conf --pid-file=/run/fleet-dns.pid
 Restart=always
 RestartSec=0
 [Install]
@@ -125,12 +128,20 @@ class Provider(Machine):
     tls_port = 465
 
     def __init__(
-        self, place: Place, image: Image, address: IPv4Address, *, certificate: Certificate, records: list[Record]
+        self,
+        place: Place,
+        image: Image,
+        address: IPv4Address,
+        *,
+        certificate: Certificate,
+        records: list[Record],
+        accounts: list[Account],
     ) -> None:
         super().__init__(place, "smtp", image, address)
         self.certificate = certificate
-        self.records = records
-        self.accounts: dict[str, Account] = {}
+        self.own_records = self.records = records
+        self.own_accounts = accounts
+        self.accounts = {account.login: account for account in accounts}
 
     def prepare(self) -> None:
         super().prepare()
@@ -154,7 +165,10 @@ class Provider(Machine):
         os.chown(mail, int(uid), int(gid))
 
     def add_user(self, login: str, password: str, senders: Iterable[str]) -> Account:
-        """A login that may send as `senders` (addresses or @domains); replaces one of the same name."""
+        """A login that may send as `senders` (addresses or @domains); replaces one of the same name.
+
+        Every byte of the password counts; control characters alone are refused by Dovecot at sign-in.
+        """
         account = Account(login, password, tuple(senders))
         self.accounts[login] = account
         self.publish_accounts()
@@ -165,17 +179,25 @@ class Provider(Machine):
         self.publish_accounts()
 
     def publish_accounts(self) -> None:
-        self.write_file("/etc/dovecot/fleet-users", users_file(self.accounts.values()))
-        self.write_file("/etc/postfix/senders", senders_file(self.accounts.values()))
-        self.run("postfix reload; doveadm reload")
+        files = {
+            "/etc/dovecot/fleet-users": users_file(self.accounts.values()),
+            "/etc/postfix/senders": senders_file(self.accounts.values()),
+        }
+        # By itself Dovecot looks at its file once a second.
+        self.replace_files(files, then="doveadm reload")
 
     def set_recipients(self, rules: str = RECIPIENTS) -> None:
         """Replies to RCPT by regular expression (postfix regexp_table); default: unknown@, full@, later@, blocked@."""
-        self.write_file("/etc/postfix/recipients", rules)
-        self.run(["postfix", "reload"])
+        self.replace_files({"/etc/postfix/recipients": rules})
+
+    def replace_files(self, files: dict[str, str], *, then: str = "true") -> None:
+        for path, content in files.items():
+            self.write_file(path, content)
+        # Postfix sleeps seconds before it reads a file changed just now, so it is told an older time.
+        self.run(f"touch --date='1 minute ago' {' '.join(files)}; {then}; postfix reload")
 
     def set_records(self, records: list[Record]) -> None:
-        """Replace what the fleet's DNS answers; keep self.records in the list to keep the hosts' names."""
+        """Replace what the fleet's DNS answers; the hosts' own names are in own_records."""
         self.records = records
         self.write_file("/etc/fleet-dns.conf", dns_file(records))
         self.run(["systemctl", "restart", "fleet-dns.service"])
@@ -197,6 +219,15 @@ class Provider(Machine):
     def ledger(self) -> Counter[str]:
         """How often each Message-ID arrived; 1 for each is neither lost nor doubled."""
         return Counter(str(message["Message-ID"]) for message in self.messages())
+
+    def restore(self) -> None:
+        """As it was at first: the fleet's own account, recipients and names; no mail."""
+        self.accounts = {account.login: account for account in self.own_accounts}
+        self.set_recipients()
+        self.publish_accounts()
+        if self.records != self.own_records:
+            self.set_records(self.own_records)
+        self.forget_messages()
 
     def forget_messages(self) -> None:
         self.run(f"rm -rf {MAILDIR}")
