@@ -1,0 +1,146 @@
+"""The conversation itself: greeting, encryption, sign-in, sender. The same for a live wire and a recorded one."""
+
+import base64
+import re
+from collections.abc import Callable
+
+from gateway.proof.values import Relay, Stage
+from gateway.proof.wire import Reply, Wire, WireFault
+from gateway.providers.replies import explain
+from servers.remote.secret import MASK
+
+FIRST_RESPONSE = 480  # bytes of an initial response that still fit a command line (RFC 4954 section 4)
+OTHER_WAYS = re.compile(r"CRAM-MD5|DIGEST-MD5|SCRAM-")  # Postfix may use them, the panel does not
+
+
+class Dialogue:
+    """`run` gives a stage to `done` for each step and stops at the first that fails.
+
+    helo: the name to greet with. preset: whose words to expect in explanations.
+    """
+
+    def __init__(
+        self, wire: Wire, relay: Relay, sender: str, helo: str, done: Callable[[Stage], None], preset: str = ""
+    ):
+        self._wire, self._relay, self._sender, self._helo = wire, relay, sender, helo
+        self._done, self._preset = done, preset
+        self._offers: dict[str, str] = {}
+        self._name, self._since = "", 0.0
+
+    def run(self) -> bool:
+        """True when nothing failed."""
+        steps = {
+            "implicit": (self._tls, self._greet, self._sign_in, self._name_sender),
+            "starttls": (self._greet, self._starttls, self._sign_in, self._name_sender),
+            "none": (self._greet, self._sign_in, self._name_sender),
+        }[self._relay.tls]
+        try:
+            good = all(step() for step in steps)
+        except WireFault as fault:
+            return self._end("fail", str(fault))
+        self._leave()
+        return good
+
+    def _greet(self) -> bool:
+        self._begin("greeting")
+        greeting = self._wire.reply()
+        if greeting.code != 220:
+            return self._end("fail", greeting.text)
+        hello = self._hello()
+        return self._end("ok" if hello.good else "fail", greeting.text if hello.good else hello.text)
+
+    def _hello(self) -> Reply:
+        reply = self._ask(f"EHLO {self._helo}")
+        self._offers = {}
+        for line in reply.lines[1:] if reply.good else ():
+            word, _, rest = line[4:].upper().replace("AUTH=", "AUTH ").partition(" ")
+            self._offers[word] = f"{self._offers.get(word, '')} {rest}".strip()
+        return reply
+
+    def _starttls(self) -> bool:
+        self._begin("tls")
+        if "STARTTLS" not in self._offers:
+            return self._end("fail", f"STARTTLS not offered. The server offers: {self._offered()}")
+        reply = self._ask("STARTTLS")
+        if reply.code != 220:
+            return self._end("fail", reply.text)
+        evidence = self._wire.start_tls()
+        again = self._hello()
+        return self._end(*(("ok", evidence) if again.good else ("fail", again.text)))
+
+    def _tls(self) -> bool:
+        self._begin("tls")
+        return self._end("ok", self._wire.start_tls())
+
+    def _sign_in(self) -> bool:
+        self._begin("auth")
+        if not (self._relay.username and self._relay.password):
+            return self._end("skipped", "No user name and password are set: mail is sent without signing in.")
+        ways = self._offers.get("AUTH", "").split()
+        if "PLAIN" in ways:
+            return self._judge(self._plain())
+        if "LOGIN" in ways:
+            return self._judge(self._login())
+        if OTHER_WAYS.search(" ".join(ways)):
+            return self._end("unknown", f"The server offers {' '.join(ways)}, which only Postfix itself can try.")
+        if not ways:
+            return self._end("fail", f"The server offers no sign-in. It offers: {self._offered()}")
+        return self._end("fail", f"no mechanism available: the server offers {' '.join(ways)}")
+
+    def _plain(self) -> Reply:
+        answer = plain_response(self._relay)
+        if len(answer) <= FIRST_RESPONSE:
+            return self._ask("AUTH PLAIN ", answer)
+        reply = self._ask("AUTH PLAIN")
+        return self._ask("", answer) if reply.code == 334 else reply
+
+    def _login(self) -> Reply:
+        reply = self._ask("AUTH LOGIN")
+        for answer in login_responses(self._relay):
+            if reply.code != 334:
+                break
+            reply = self._ask("", answer)
+        return reply
+
+    def _judge(self, reply: Reply) -> bool:
+        return self._end("ok" if reply.code == 235 else "fail", reply.text)
+
+    def _name_sender(self) -> bool:
+        self._begin("mail_from")
+        reply = self._ask(f"MAIL FROM:<{self._sender}>")
+        # A 4xx here is no verdict on the account: Postfix keeps the mail and tries again.
+        state = "ok" if reply.good else "warn" if reply.code < 500 else "fail"
+        return self._end(state, reply.text)
+
+    def _leave(self) -> None:
+        try:
+            self._ask("RSET")
+            self._ask("QUIT")
+        except WireFault:
+            return
+
+    def _ask(self, line: str, secret: bytes = b"") -> Reply:
+        self._wire.send(line.encode() + secret, line + MASK if secret else line)
+        return self._wire.reply()
+
+    def _offered(self) -> str:
+        return ", ".join(f"{word} {rest}".strip() for word, rest in self._offers.items()) or "nothing"
+
+    def _begin(self, name: str) -> None:
+        self._name, self._since = name, self._wire.clock()
+
+    def _end(self, state: str, evidence: str) -> bool:
+        ms = round(max(0.0, self._wire.clock() - self._since) * 1000)
+        meaning = explain(evidence, self._preset) if state in ("fail", "warn") else None
+        self._done(Stage(self._name, state, evidence, ms, meaning))
+        return state != "fail"
+
+
+def plain_response(relay: Relay) -> bytes:
+    """The one answer of AUTH PLAIN (RFC 4616), in base64."""
+    return base64.b64encode(b"\0" + relay.username.encode() + b"\0" + relay.password.reveal())
+
+
+def login_responses(relay: Relay) -> tuple[bytes, bytes]:
+    """The two answers of AUTH LOGIN, in base64."""
+    return base64.b64encode(relay.username.encode()), base64.b64encode(relay.password.reveal())
