@@ -1,0 +1,200 @@
+"""Pages of jobs. A job is visible to whoever may see its server; everybody else gets 404."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from controlpanel.access.gate import Permission, needs
+from controlpanel.web import page
+from controlpanel.web.listing import Filter, Listing
+from servers import catalog
+from servers.jobs import launch, presence, story
+from servers.jobs.models import LIVE, Batch, Job, JobStep, Status
+from servers.models import Server
+
+SERVERS_IN_A_MENU = 300
+
+
+@require_safe
+@needs(Permission.VIEW)
+def job_list(request: HttpRequest) -> HttpResponse:
+    listing = Listing(
+        request,
+        Job.objects.visible_to(request.user).with_names().defer("result", "batch__options"),
+        search=("server__name__icontains", "outcome__icontains"),
+        filters=_filters(request),
+        sorts={"asked": ("pk",), "server": ("server__name", "-pk"), "state": ("status", "-pk")},
+        default_sort="-asked",
+    )
+    rows = [_row(job, request.user) for job in listing.rows]
+    return page.render(request, "jobs/list.html", {"listing": listing, "rows": rows})
+
+
+def _filters(request: HttpRequest) -> list[Filter]:
+    servers = list(Server.objects.visible_to(request.user).values_list("pk", "name")[: SERVERS_IN_A_MENU + 1])
+    actions = [(f"{s.slug}.{a.slug}", a.label) for s in catalog.services() for a in s.actions]
+    offered = [
+        Filter("state", "State", Status.choices, lambda jobs, value: jobs.filter(status=value)),
+        Filter("action", "Action", actions, lambda jobs, value: jobs.filter(action=value)),
+    ]
+    if len(servers) <= SERVERS_IN_A_MENU:
+        options = [(str(pk), name) for pk, name in servers]
+        offered.append(Filter("server", "Server", options, lambda jobs, value: jobs.filter(server=value)))
+    return offered
+
+
+def _row(job: Job, viewer) -> dict:
+    return {"job": job, "title": launch.title(job.action), "asker": story.person(job.batch.asked_by, viewer)}
+
+
+def _visible(request: HttpRequest, pk: int) -> Job:
+    jobs = Job.objects.visible_to(request.user).with_names().select_related("cancel_asked_by", "retry_of")
+    return get_object_or_404(jobs, pk=pk)
+
+
+@require_safe
+@needs(Permission.VIEW)
+def job(request: HttpRequest, pk: int) -> HttpResponse:
+    return page.render(request, "jobs/job.html", _context(request, _visible(request, pk)))
+
+
+@require_safe
+@needs(Permission.VIEW)
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """What htmx asks every second: only the clocks while nothing happened, 286 with the whole once it is over."""
+    found = _visible(request, pk)
+    if found.finished:
+        return page.stop_polling(request, "jobs/job.html", _context(request, found))
+    if request.GET.get("seen") == story.version(found):
+        running = found.steps.filter(state=JobStep.State.RUNNING)
+        response = page.render(request, "jobs/_clocks.html", {"job": found, "running": running})
+        response.headers["HX-Reswap"] = "none"
+        return response
+    return page.render(request, "jobs/job.html", _context(request, found))
+
+
+def _context(request: HttpRequest, found: Job) -> dict:
+    told = story.steps(found)
+    may_ask = story.allowed(found.action, request.user)
+    return _row(found, request.user) | {
+        "steps": told,
+        "version": story.version(found),
+        "evidence": story.evidence(found, told),
+        "details": story.details(found),
+        "canceller": story.person(found.cancel_asked_by, request.user),
+        "no_worker": found.status == Status.QUEUED and not presence.workers_present(),
+        "may_retry": may_ask and found.finished and not found.server.archived_at,
+        "may_cancel": may_ask and found.live and not found.cancel_asked_at,
+        "related": [_row(job, request.user) for job in _related(found)],
+        "dangerous": may_ask and catalog.find(found.action)[1].danger,
+    }
+
+
+def _related(found: Job):
+    return Job.objects.filter(server=found.server_id).exclude(pk=found.pk).with_names().defer("result")[:5]
+
+
+@require_safe
+@needs(Permission.VIEW)
+def log(request: HttpRequest, pk: int) -> HttpResponse:
+    found = _visible(request, pk)
+    return page.text_download(f"job-{found.pk}-{found.server.name}.txt", story.raw_log(found))
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Permission.RUN)
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """POST asks again. GET is the page of its own that a dangerous action has before it."""
+    found = _visible(request, pk)
+    if request.method == "POST":
+        return _retry(request, [found], found.action, back=("jobs:job", pk))
+    if not story.allowed(found.action, request.user):
+        raise Http404
+    title = launch.title(found.action)
+    context = {
+        "heading": f"{title} on {found.server}, again?",
+        "effects": [f"The same job as on {found.queued_at:%-d %B %Y} is done again on 1 server: {found.server}."],
+        "verb": f"{title} on {found.server}",
+        "cancel_url": reverse("jobs:job", args=[pk]),
+    }
+    return page.render(request, "components/confirm.html", context)
+
+
+@require_POST
+@needs(Permission.RUN)
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    found = _visible(request, pk)
+    if not story.allowed(found.action, request.user):
+        raise Http404
+    if not launch.cancel(found, by=request.user):
+        messages.info(request, "This job had ended already.")
+    return page.go(request, "jobs:job", pk)
+
+
+@require_safe
+@needs(Permission.VIEW)
+def batch(request: HttpRequest, pk: int) -> HttpResponse:
+    found, jobs = _batch(request, pk)
+    counts = jobs.counts()
+    live = sum(counts.get(status, 0) for status in LIVE)
+    listing = Listing(request, jobs.with_names().defer("result", "batch__options").order_by("server__name"))
+    context = {
+        "batch": found,
+        "title": launch.title(found.action),
+        "asker": story.person(found.asked_by, request.user),
+        "listing": listing,
+        "rows": [_row(job, request.user) for job in listing.rows],
+        "segments": story.segments(counts),
+        "total": sum(counts.values()),
+        "live": live,
+        "finished": sum(counts.values()) - live,
+        "causes": story.causes(jobs),
+        "unsuccessful": jobs.unsuccessful().count(),
+        "queued": counts.get(Status.QUEUED, 0),
+        "may_ask": story.allowed(found.action, request.user),
+    }
+    answer = page.render if live else page.stop_polling
+    return answer(request, "jobs/batch.html", context)
+
+
+def _batch(request: HttpRequest, pk: int):
+    found = get_object_or_404(Batch.objects.visible_to(request.user).select_related("asked_by"), pk=pk)
+    return found, found.jobs.visible_to(request.user)
+
+
+@require_POST
+@needs(Permission.RUN)
+def retry_batch(request: HttpRequest, pk: int) -> HttpResponse:
+    found, jobs = _batch(request, pk)
+    again = list(jobs.unsuccessful().filter(server__archived_at__isnull=True).select_related("server", "batch"))
+    return _retry(request, again, found.action, back=("jobs:batch", pk))
+
+
+@require_POST
+@needs(Permission.RUN)
+def cancel_batch(request: HttpRequest, pk: int) -> HttpResponse:
+    found, jobs = _batch(request, pk)
+    if not story.allowed(found.action, request.user):
+        raise Http404
+    for queued in jobs.filter(status=Status.QUEUED).select_related("server"):
+        launch.cancel(queued, by=request.user)
+    return page.go(request, "jobs:batch", pk)
+
+
+def _retry(request: HttpRequest, again: list[Job], action: str, back: tuple) -> HttpResponse:
+    if not story.allowed(action, request.user):
+        raise Http404
+    try:
+        made = launch.retry(again, by=request.user) if again else None
+    except launch.Busy as busy:
+        messages.info(request, str(busy))
+        return page.go(request, "jobs:job", busy.job.pk)
+    except (launch.StillLive, launch.Archived) as refused:
+        messages.error(request, f"{refused.__doc__} {refused.hint}")
+        return page.go(request, *back)
+    if made is None:
+        return page.go(request, *back)
+    jobs = list(made.jobs.all()[:2])
+    return page.go(request, "jobs:job", jobs[0].pk) if len(jobs) == 1 else page.go(request, "jobs:batch", made.pk)

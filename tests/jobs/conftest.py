@@ -1,0 +1,24 @@
+"""The second service of the tests, put into the catalogue for one test at a time."""
+
+import pytest
+from django.test import override_settings
+
+
+@pytest.fixture
+def toys(settings):
+    """The service of tests/toyservice: one INSTALLED_APPS line and nothing else."""
+    from servers import catalog
+
+    with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, "tests.toyservice"]):
+        yield catalog.find("toy.set")[0]
+    catalog._services.pop("toy")
+
+
+@pytest.fixture
+def rings(monkeypatch):
+    """Ids of the jobs the broker was told about: the wire to it ends here."""
+    from controlpanel.celery import app
+
+    heard = []
+    monkeypatch.setattr(app, "send_task", lambda name, args, **options: heard.append(args[0]))
+    return heard

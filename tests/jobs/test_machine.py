@@ -1,0 +1,126 @@
+"""Every status × every move, and who may make it."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from servers.jobs import machine
+from servers.jobs.models import Job, JobStep, Status
+from tests.factories import JobFactory, JobStepFactory, OperatorFactory
+
+# What the diagram of the design allows, written down a second time: {move: {from: to}}.
+DIAGRAM = {
+    "claim": {"queued": "running", "lost-contact": "running"},
+    "succeed": {"running": "succeeded"},
+    "fail": {"running": "failed"},
+    "error": {"running": "errored"},
+    "stop": {"running": "cancelled"},
+    "lose": {"running": "lost-contact"},
+    "withdraw": {"queued": "cancelled", "lost-contact": "cancelled"},
+    "give-up": {"lost-contact": "errored"},
+}
+
+
+def attempt(move: str, job: Job):
+    if move == "claim":
+        return machine.claim(job.pk)
+    if move == "lose":
+        return machine.lose_contact(job, outcome="The line is silent.")
+    if move == "withdraw":
+        return machine.withdraw(job, outcome="Cancelled.")
+    if move == "give-up":
+        return machine.give_up(job, outcome="It never came back.", cause="lost-contact", hint="")
+    return machine.finish(job, move, outcome="It ended.")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", Status.values)
+@pytest.mark.parametrize("move", machine.MOVES)
+def test_a_job_moves_only_along_the_diagram(status, move):
+    job = JobFactory(status=status, fence=3)
+    made = attempt(move, job)
+    job.refresh_from_db()
+    assert bool(made) == (status in DIAGRAM[move])
+    assert job.status == DIAGRAM[move].get(status, status)
+
+
+def test_the_table_of_moves_is_the_diagram():
+    table = {
+        move: {source.value: target.value for source in sources} for move, (sources, target) in machine.MOVES.items()
+    }
+    assert table == DIAGRAM
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("move", ["succeed", "fail", "error", "stop", "lose"])
+def test_an_older_fence_moves_nothing(move):
+    job = JobFactory(running=True, fence=1)
+    Job.objects.filter(pk=job.pk).update(fence=2)
+    assert not attempt(move, job)
+    assert not machine.hold(job, journal_offset=99)
+    job.refresh_from_db()
+    assert (job.status, job.journal_offset) == (Status.RUNNING, 0)
+
+
+@pytest.mark.django_db
+def test_every_claim_raises_the_fence_and_keeps_the_first_start():
+    job = JobFactory()
+    with time_machine.travel("2026-01-01T10:00:00Z", tick=False):
+        first = machine.claim(job.pk)
+        assert machine.claim(job.pk) is None
+        assert machine.lose_contact(first, outcome="Silence.")
+    with time_machine.travel("2026-01-01T10:01:00Z", tick=False):
+        second = machine.claim(job.pk)
+    assert (first.fence, second.fence) == (1, 2)
+    assert second.started_at == first.started_at
+    assert (second.outcome, second.cause, second.due_at) == ("", "", None)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("ending", "left_open"), [("fail", "failed"), ("error", "failed"), ("stop", "skipped"), ("succeed", "skipped")]
+)
+def test_an_ended_job_has_no_open_step(ending, left_open):
+    job = JobFactory(running=True)
+    done = JobStepFactory(job=job, state=JobStep.State.CHANGED)
+    step = JobStepFactory(job=job)
+    machine.finish(job, ending, outcome="It ended.")
+    step.refresh_from_db()
+    done.refresh_from_db()
+    assert (step.state, done.state) == (left_open, "changed")
+    assert step.finished_at is not None
+
+
+@pytest.mark.django_db
+def test_looks_at_a_lost_server_grow_apart_up_to_five_minutes():
+    job, pauses = JobFactory(), []
+    for _ in range(9):
+        claimed = machine.claim(job.pk)
+        with time_machine.travel("2030-01-01T00:00:00Z", tick=False):
+            machine.lose_contact(claimed, outcome="Silence.")
+            job.refresh_from_db()
+            pauses.append((job.due_at - timezone.now()).total_seconds())
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+@pytest.mark.django_db
+def test_a_lost_job_that_handed_something_over_is_not_withdrawn():
+    job = JobFactory(lost=True, submitted_at=timezone.now())
+    assert not machine.withdraw(job, outcome="Cancelled.")
+    assert machine.ask_to_cancel(job, by=OperatorFactory())
+    job.refresh_from_db()
+    assert job.status == Status.LOST_CONTACT
+    assert job.due_at <= timezone.now(), "it is looked at once more, at once"
+
+
+@pytest.mark.django_db
+def test_giving_up_shuts_out_a_worker_that_still_sleeps_over_the_job():
+    sleeper = machine.claim(JobFactory().pk)
+    machine.expire(timezone.now() + timedelta(minutes=1))
+    lost = Job.objects.get(pk=sleeper.pk)
+    assert machine.give_up(lost, outcome="It never came back.", cause="lost-contact", hint="")
+    assert not machine.finish(sleeper, "succeed", outcome="Done.")
+    lost.refresh_from_db()
+    assert lost.status == Status.ERRORED
