@@ -4,6 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from servers.jobs import machine
 from servers.jobs.lease import Lease, keeper
 from servers.jobs.lines import Masker
 from servers.jobs.models import Job, JobStep
@@ -18,9 +23,8 @@ Dial = Callable[[Login], Host]
 
 
 def dial(login: Login) -> Host:
-    from servers.remote import ssh  # paramiko is loaded by workers, not by web processes
-
-    return ssh.connect(login)
+    """Opens the wire: SSH, unless the settings name another one, as tests do. Web processes never load paramiko."""
+    return import_string(getattr(settings, "JOB_WIRE", "servers.remote.ssh.connect"))(login)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,10 @@ class Run:
         self._host: Host | None = None
 
     def __enter__(self) -> "Run":
+        if (
+            not self.handed_over
+        ):  # steps an earlier worker was in the middle of; those of the server go on by themselves
+            machine.close_steps(self.job, State.SKIPPED, timezone.now())
         keeper.add(self)
         return self
 

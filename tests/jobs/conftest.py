@@ -22,3 +22,12 @@ def rings(monkeypatch):
     heard = []
     monkeypatch.setattr(app, "send_task", lambda name, args, **options: heard.append(args[0]))
     return heard
+
+
+@pytest.fixture
+def toy_machine(tmp_path, monkeypatch):
+    """A folder that stands for a server; `tests.toyservice.machine.dial` connects to it."""
+    root = tmp_path / "machine"
+    root.mkdir()
+    monkeypatch.setenv("FLEETPOST_TOY_MACHINE", str(root))
+    return root
