@@ -51,12 +51,14 @@ class Panel:
             return response.status, response.read().decode()
 
     def processes(self) -> set[int]:
-        """Every process that carries this panel's data folder in its environment."""
-        mark = f"FLEETPOST_DATA={self.data}".encode()
+        """Every process with this panel's data folder in its environment or, as the broker, in its title."""
+        mark = str(self.data).encode()
         found = set()
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                if not entry.name.isdigit():
+                    continue
+                if mark in (entry / "environ").read_bytes() or mark in (entry / "cmdline").read_bytes():
                     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
                     if state != "Z":
                         found.add(int(entry.name))
