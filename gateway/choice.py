@@ -12,6 +12,18 @@ from gateway.providers.preset import Preset
 KEEP = "keep"
 
 
+def knows_details(smarthost: Smarthost, user: User) -> bool:
+    """Own values belong to the server's form; those of a shared provider, or made from one, to administrators."""
+    return may(user, Permission.SETTINGS) or (smarthost.server_id is not None and not smarthost.confidential)
+
+
+def named(smarthost: Smarthost, user: User) -> str:
+    """A provider as this person may know it."""
+    if knows_details(smarthost, user) or (smarthost.server_id is None and may(user, Permission.USE_SHARED)):
+        return smarthost.name
+    return "the provider your administrator set up"
+
+
 @dataclass(frozen=True)
 class Choice:
     """Either `smarthost`, taken as it is, or `preset`, dressing the fields for own values."""
@@ -28,7 +40,7 @@ def offered(user: User, gateway: Gateway) -> list[tuple[str, list[tuple[str, str
         shared = Smarthost.objects.shared().only("id", "name", "is_default")
         labels = [(f"shared:{row.pk}", f"{row.name} (default)" if row.is_default else row.name) for row in shared]
         groups.append(("SMTP providers of this panel", labels))
-    elif _set_by_others(gateway):
+    if _hidden(gateway, user):
         groups.append(("Present", [(KEEP, "Set up by your administrator")]))
     groups.append(("Own values for this server", [(f"own:{preset.slug}", preset.label) for preset in presets.all()]))
     return [group for group in groups if group[1]]
@@ -37,11 +49,10 @@ def offered(user: User, gateway: Gateway) -> list[tuple[str, list[tuple[str, str
 def present(user: User, gateway: Gateway) -> Choice:
     """Where the select stands before anybody touched it."""
     wanted = gateway.wanted
-    if wanted is not None and wanted.server_id:
-        return _own(wanted.preset)
     if wanted is not None:
-        shared = may(user, Permission.USE_SHARED)
-        return Choice(f"shared:{wanted.pk}" if shared else KEEP, smarthost=wanted)
+        if _hidden(gateway, user):
+            return Choice(KEEP, smarthost=wanted)
+        return _own(wanted.preset) if wanted.server_id else Choice(f"shared:{wanted.pk}", smarthost=wanted)
     default = Smarthost.objects.default() if may(user, Permission.USE_SHARED) else None
     return Choice(f"shared:{default.pk}", smarthost=default) if default else _own("generic")
 
@@ -51,7 +62,7 @@ def parse(value: str, user: User, gateway: Gateway) -> Choice | None:
     kind, _, key = value.partition(":")
     if kind == "own":
         return next((_own(preset.slug) for preset in presets.all() if preset.slug == key), None)
-    if value == KEEP and not may(user, Permission.USE_SHARED) and _set_by_others(gateway):
+    if value == KEEP and _hidden(gateway, user):
         return Choice(KEEP, smarthost=gateway.wanted)
     if kind == "shared" and may(user, Permission.USE_SHARED):
         try:
@@ -62,8 +73,12 @@ def parse(value: str, user: User, gateway: Gateway) -> Choice | None:
     return None
 
 
-def _set_by_others(gateway: Gateway) -> bool:
-    return gateway.wanted is not None and gateway.wanted.server_id is None
+def _hidden(gateway: Gateway, user: User) -> bool:
+    """What is wanted is neither this person's to read nor, by name, to choose."""
+    wanted = gateway.wanted
+    if wanted is None or knows_details(wanted, user):
+        return False
+    return wanted.server_id is not None or not may(user, Permission.USE_SHARED)
 
 
 def _own(slug: str) -> Choice:

@@ -1,6 +1,8 @@
 """Verbs on the gateway of one server: what is wanted, and what a look at the server proved."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,6 +15,17 @@ from servers.catalog import State
 from servers.jobs.launch import launch
 from servers.jobs.models import Batch
 from servers.models import Server
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the last look at a server told about its Postfix."""
+
+    generation: str
+    queued: int
+    os_name: str
+    postfix: str
+    log_source: str
 
 
 class NothingWanted(Exception):
@@ -32,13 +45,13 @@ def want(server: Server, smarthost: Smarthost, *, by: User | None) -> Gateway:
 
 
 @transaction.atomic
-def install(
+def ask(
+    action: str,
     servers: Iterable[Server],
     smarthost: Smarthost | None = None,
     *,
     by: User | None,
-    action: str = "install",
-    **options,
+    options: dict | None = None,
 ) -> Batch:
     """One batch that makes the servers relay through `smarthost`, or through what each already wants, or through the
     default provider. Raises NothingWanted, and launch.Busy, with nothing saved."""
@@ -47,55 +60,54 @@ def install(
     for server in servers:
         chosen = smarthost or Gateway.objects.of(server).wanted or default
         if chosen is None:
-            raise NothingWanted(server.name)
+            raise NothingWanted(f"{server}: no SMTP provider was chosen.")
         want(server, chosen, by=by)
-    return launch(action, servers, by=by, options=options or {})
+    return launch(action, servers, by=by, options=options)
 
 
-def proved(server: Server, smarthost: Smarthost, revision: int, *, generation: str, queued: int, seen: dict) -> None:
+def begin(server: Server) -> None:
+    """A change is about to be handed to the server: until a look follows it, nobody knows what is in force."""
+    Gateway.objects.update_or_create(server=server, defaults={"in_doubt": True})
+
+
+def put_back(server: Server) -> None:
+    """The change failed and every step of it was undone: what was in force before is in force."""
+    Gateway.objects.filter(server=server).update(in_doubt=False)
+
+
+def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen) -> None:
     """A fresh look found nothing left to do: these values are in force. `wanted` may have moved on meanwhile."""
     now = timezone.now()
-    earlier = Gateway.objects.of(server).installed_at
-    Gateway.objects.update_or_create(
-        server=server,
-        defaults={
-            "applied": smarthost,
-            "applied_revision": revision,
-            "state": Gateway.State.WORKING,
-            "reason": "",
-            "generation": generation,
-            "queued": queued,
-            "installed_at": earlier or now,
-            "verified_at": now,
-            "observed": seen,
-        },
-    )
+    working = {"applied": smarthost, "applied_revision": revision, "state": Gateway.State.WORKING, "reason": ""}
+    installed = Gateway.objects.of(server).installed_at or now
+    defaults = working | _looked(seen, now) | {"installed_at": installed, "generation": seen.generation}
+    Gateway.objects.update_or_create(server=server, defaults=defaults)
 
 
-def removed(server: Server, *, forget: bool, queued: int, seen: dict) -> None:
+def removed(server: Server, seen: Seen, *, forget: bool) -> None:
     """A fresh look found no gateway of ours. forget: what was wanted goes too, and with it an own password."""
-    Gateway.objects.update_or_create(
-        server=server,
-        defaults={
-            "applied": None,
-            "state": Gateway.State.ABSENT,
-            "reason": "",
-            "generation": "",
-            "queued": queued,
-            "installed_at": None,
-            "verified_at": timezone.now(),
-            "last_test": {},
-            "observed": seen,
-        },
-    )
+    absent = {"applied": None, "state": Gateway.State.ABSENT, "reason": "", "generation": "", "installed_at": None}
+    defaults = absent | _looked(seen, timezone.now()) | {"last_test": {}}
+    Gateway.objects.update_or_create(server=server, defaults=defaults)
     if forget:
         Gateway.objects.filter(server=server).update(wanted=None)
         Smarthost.objects.unused().filter(server=server).delete()
 
 
-def doubted(server: Server, state: str, reason: str) -> None:
-    """Something is wrong with a gateway that was installed; what is in force stays recorded as it was."""
-    Gateway.objects.filter(server=server, applied__isnull=False).update(state=state, reason=reason)
+def broken(server: Server, reason: str) -> None:
+    """A look found a gateway that is not as it should be; what was proved last stays recorded."""
+    Gateway.objects.filter(server=server).update(state=Gateway.State.BROKEN, reason=reason, in_doubt=False)
+
+
+def tested(server: Server, result: dict, job_id: int) -> None:
+    note = {key: result.get(key) for key in ("delivery", "reply", "seconds")}
+    note |= {"at": timezone.now().isoformat(), "job": job_id}
+    Gateway.objects.filter(server=server).update(last_test=note)
+
+
+def _looked(seen: Seen, now: datetime) -> dict:
+    observed = {"os": seen.os_name, "postfix": seen.postfix, "log_source": seen.log_source}
+    return {"verified_at": now, "queued": seen.queued, "observed": observed, "in_doubt": False}
 
 
 def states(servers: Iterable[Server]) -> dict:
@@ -111,6 +123,8 @@ def state_of(gateway: Gateway) -> State:
     """`gateway` from `with_live_job()`. Names no shared provider: every role reads this."""
     if getattr(gateway, "live", False):
         return State("checking", "a job is running")
+    if gateway.in_doubt:
+        return State("unknown", "a change began and nobody has seen how it ended; check the gateway")
     word = {"broken": "needs-you"}.get(gateway.state, gateway.state)
     if gateway.state == Gateway.State.WORKING:
         return State(word, "new values not applied yet" if gateway.pending else "")

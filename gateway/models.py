@@ -58,6 +58,8 @@ class Smarthost(models.Model):
     root_address = models.CharField("mail for root goes to", max_length=254, blank=True, validators=[validators.email])
     note = models.TextField(blank=True, max_length=2000, validators=[plain_text])
     is_default = models.BooleanField(default=False)
+    # own values that carry a shared provider's password: what is in them is for administrators only
+    confidential = models.BooleanField(default=False, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
@@ -122,12 +124,13 @@ class Gateway(models.Model):
     applied_revision = models.PositiveIntegerField(default=1)  # of `applied`, when it was proved
     state = models.CharField(max_length=10, choices=State, default=State.ABSENT)
     reason = models.TextField(blank=True)  # one sentence when the state is broken or unknown
+    in_doubt = models.BooleanField(default=False)  # a change was handed to the server, and no look has followed it yet
     generation = models.CharField(max_length=32, blank=True)  # name of the maps directory in force
     queued = models.PositiveIntegerField(default=0)
     installed_at = models.DateTimeField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
-    last_test = models.JSONField(default=dict, blank=True)  # {"at", "delivery", "reply", "job"}
-    observed = models.JSONField(default=dict, blank=True)
+    last_test = models.JSONField(default=dict, blank=True)  # {"at", "delivery", "reply", "seconds", "job"}
+    observed = models.JSONField(default=dict, blank=True)  # {"os", "postfix", "log_source"} at the last look
 
     objects = GatewayQuerySet.as_manager()
 

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
 from gateway import smarthosts, validators
-from gateway.choice import Choice
+from gateway.choice import Choice, knows_details
 from gateway.forms import ValuesForm
 from gateway.models import Gateway, Smarthost
 from servers.models import Server
@@ -33,11 +33,12 @@ class OwnForm(ValuesForm):
     provider = forms.CharField(widget=forms.HiddenInput)
     password_from = forms.UUIDField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, *args, server: Server, choice: Choice, defaults: Smarthost | None = None, **kwargs):
+    def __init__(self, *args, server: Server, by: User, choice: Choice, defaults: Smarthost | None = None, **kwargs):
         """defaults: fills the fields; its password is used from where it is stored, and never leaves the panel."""
-        self.server, self.choice, self.defaults = server, choice, defaults
+        self.server, self.choice = server, choice
         current = Gateway.objects.of(server).wanted
-        self.current = current if current is not None and current.server_id == server.pk else None
+        own = current is not None and current.server_id == server.pk and knows_details(current, by)
+        self.current = current if own else None
         mine = self.current if self.current is not None and self.current.preset == choice.preset.slug else None
         super().__init__(*args, preset=choice.preset, stored=defaults or mine, **kwargs)
         self.initial |= {"provider": choice.value, "password_from": defaults.pk if defaults else None}
@@ -76,5 +77,25 @@ class TestForm(forms.Form):
     )
 
     def options(self) -> dict:
-        """What the job is asked to send."""
-        return {**self.cleaned_data, "html": self.cleaned_data["html"] == "html"}
+        """What the job is asked to send; the audit log keeps the recipient and leaves out the mail."""
+        mail = {name: self.cleaned_data[name] for name in ("sender", "subject", "body")}
+        mail["html"] = self.cleaned_data["html"] == "html"
+        return {"recipient": self.cleaned_data["recipient"], "mail": mail}
+
+
+class UninstallForm(forms.Form):
+    """Nothing dangerous is ticked beforehand."""
+
+    forget = forms.BooleanField(
+        required=False, label="Also forget the values stored for this server, its password included"
+    )
+    purge_queue = forms.BooleanField(
+        required=False,
+        label="Delete the queued mail if Postfix itself is removed",
+        help_text="Without this, the uninstall stops while mail is waiting and Postfix would go with it.",
+    )
+
+    def __init__(self, *args, gateway: Gateway, **kwargs):
+        super().__init__(*args, **kwargs)
+        if gateway.queued == 0:
+            del self.fields["purge_queue"]

@@ -84,16 +84,19 @@ def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None
     """
     if by is not None and not may(by, Permission.USE_SHARED):
         rules.only(validators.public_host, "host", new.tidy().host)
-    new = rules.settle(new)
+    new, confidential = rules.settle(new), False
     if known is not None and new.password is None and known.has_password:
         if not values.keeps_password(known, new):
             raise ValidationError({"password": _moved(known)})
+        if known.server_id is None and values.of(known) == new:
+            return known  # nothing of it was altered: one account, whose new password will reach this server too
         new = replace(new, password=known.password)
+        confidential = known.server_id is None or known.confidential
     rules.ready(new, has_password=new.password is not None)
     current = Gateway.objects.of(server).wanted
     if current is not None and current.server_id == server.pk and _same(current, new):
         return current
-    smarthost = Smarthost(name=rules.label(new.preset), server=server)
+    smarthost = Smarthost(name=rules.label(new.preset), server=server, confidential=confidential)
     _fill(smarthost, new)
     smarthost.full_clean()
     smarthost.save()

@@ -1,1 +1,14 @@
-urlpatterns = []
+from django.urls import path
+
+from gateway import views
+
+app_name = "gateway"
+urlpatterns = [
+    path("install/", views.install, name="install"),
+    path("uninstall/", views.uninstall, name="uninstall"),
+    path("preview/", views.preview, name="preview"),
+    path("preview/<int:job>/", views.previewed, name="previewed"),
+    path("test/", views.test, name="test"),
+    path("test/<int:job>/", views.tested, name="tested"),
+    path("check/", views.check, name="check"),
+]

@@ -100,8 +100,12 @@ def username(value: str) -> None:
 
 
 def password(value: Secret) -> None:
-    """Byte-exact: 1 to 500 bytes, none of them NUL, CR or LF, which no line of a Postfix map can carry."""
+    """Byte-exact: 1 to 500 bytes of UTF-8 without NUL, CR or LF. Postfix skips any other line of its map (measured)."""
     if not 1 <= len(value) <= 500:
         raise ValidationError("A password has 1 to 500 bytes.")
     if any(byte in value.reveal() for byte in b"\0\r\n"):
         raise ValidationError("A password cannot contain line breaks or NUL.")
+    try:
+        value.reveal().decode()
+    except UnicodeDecodeError as error:
+        raise ValidationError("A password must be valid UTF-8 text.") from error

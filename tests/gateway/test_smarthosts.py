@@ -78,14 +78,14 @@ def test_a_relay_without_sign_in_takes_none(administrator):
 
 @pytest.mark.parametrize(
     "password",
-    [b"p", b"#:{/&$'\"\\%", b" in  side ", "pässwörd-✉".encode(), b"x" * 500, b"\x01\xff\xfe raw", b"$mail_version$$x"],
+    [b"p", b"#:{/&$'\"\\%", b" in  side ", "pässwörd-✉".encode(), b"x" * 500, b"\x01\x7f raw", b"$mail_version$$x"],
 )
 def test_a_password_is_kept_byte_for_byte(password, administrator):
     made = smarthosts.create("p", typed(password=Secret(password)), by=administrator)
     assert Smarthost.objects.get(pk=made.pk).password.reveal() == password
 
 
-@pytest.mark.parametrize("password", [b"", b"a\nb", b"a\rb", b"a\0b", b"x" * 501])
+@pytest.mark.parametrize("password", [b"", b"a\nb", b"a\rb", b"a\0b", b"x" * 501, b"\xff\xfe"])
 def test_a_password_postfix_cannot_carry_is_refused(password, administrator):
     with pytest.raises(ValidationError) as error:
         smarthosts.create("p", typed(password=Secret(password)), by=administrator)

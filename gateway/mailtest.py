@@ -1,0 +1,74 @@
+"""The test email of the Services tab: what is filled in, and how its way is shown."""
+
+from dataclasses import dataclass
+
+from controlpanel.access.models import User
+from gateway import wanted
+from gateway.choice import knows_details
+from gateway.models import Gateway, Smarthost
+from gateway.server_forms import TestForm
+from servers.jobs.models import Job, Status
+from servers.models import Server
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stop on the way. state: a word of the panel's table; note: what is known about it."""
+
+    label: str
+    state: str
+    note: str = ""
+
+
+def usual_sender(smarthost: Smarthost) -> str:
+    """The address the provider is most likely to accept from this account; "" when nothing tells."""
+    address = wanted.relay(smarthost).probe_address
+    return address if "@" in address else ""
+
+
+def form(gateway: Gateway, user: User) -> TestForm:
+    """From is filled in where this person may know the provider's details; else the job takes the usual sender."""
+    applied = gateway.applied
+    known = applied is not None and knows_details(applied, user)
+    return TestForm(
+        initial={
+            "sender": usual_sender(applied) if known else "",
+            "recipient": user.email,
+            "subject": subject(gateway.server),
+            "body": body(gateway.server),
+        }
+    )
+
+
+def subject(server: Server) -> str:
+    return f"Test from {server.name}"
+
+
+def body(server: Server) -> str:
+    return f"This email was sent by {server.name} to test its email gateway.\n"
+
+
+def last(server: Server) -> Job | None:
+    tests = Job.objects.filter(server=server, action="gateway.test").exclude(status=Status.CANCELLED)
+    return tests.order_by("-id").first()
+
+
+def stages(job: Job) -> list[Stage]:
+    """queued → handed over → accepted, as far as it got."""
+    result, delivery = job.result, job.result.get("delivery", "")
+    if not result.get("queue_id"):
+        return [Stage("Queued on the server", "running" if job.live else "failed")]
+    found = [Stage("Queued on the server", "ok", result["queue_id"])]
+    relay = result.get("relay", "")
+    reached = bool(relay) and relay != "none"
+    found.append(Stage("Handed over", "ok" if reached else "fail" if delivery else "running", relay if reached else ""))
+    found.append(Stage(_ENDS.get(delivery, "Accepted by the provider"), delivery or "running", _ids(result)))
+    return found
+
+
+_ENDS = {"deferred": "Not accepted yet", "bounced": "Refused", "queued": "Still in the queue"}
+
+
+def _ids(result: dict) -> str:
+    parts = [result.get("provider_id", ""), f"{result['seconds']:.1f} s" if result.get("seconds") else ""]
+    return " · ".join(part for part in parts if part)

@@ -1,0 +1,63 @@
+"""The account is proved from the server itself before anything is changed there: a wrong password cannot replace a
+working one."""
+
+from django.core.exceptions import ValidationError
+
+from controlpanel.access.gate import Permission, may
+from gateway import validators
+from gateway.models import Smarthost
+from gateway.postfix.spec import Relay
+from gateway.proof import Proof, Stage, prove
+from servers.jobs.run import Conclusion, Run
+
+
+def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
+    """A Conclusion when the provider, or the way to it, says no; None when nothing speaks against the change."""
+    with run.step("prove", "Prove the account from this server") as step:
+
+        def told(stage: Stage) -> None:
+            step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip())
+
+        proof = prove(
+            run.connect(),
+            relay,
+            sender=relay.probe_address,
+            preset=smarthost.preset,
+            on_stage=told,
+            refuse=None if _trusted(run, smarthost) else _private,
+        )
+        for note in proof.notes:
+            step.line(note)
+        if proof.blocker is None:
+            return None
+        step.failed()
+    return _refused(proof, proof.blocker)
+
+
+def _refused(proof: Proof, blocker: Stage) -> Conclusion:
+    meaning = blocker.explanation
+    stages = [{"title": s.title, "state": s.state, "evidence": s.evidence, "ms": s.ms} for s in proof.stages]
+    result = {"proof": {"way": proof.way, "stages": stages, "transcript": list(proof.transcript)}}
+    outcome = f"{blocker.title} failed, so nothing was changed: {meaning.cause if meaning else blocker.evidence}"
+    if meaning is None:
+        return Conclusion(False, outcome, cause=f"proof-{blocker.name}", result=result)
+    result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
+    return Conclusion(
+        False, outcome, cause=meaning.slug, hint=meaning.fix, result=result | {"evidence": blocker.evidence}
+    )
+
+
+def _trusted(run: Run, smarthost: Smarthost) -> bool:
+    """Values a customer typed may not make the server talk to the network it shares with others."""
+    if smarthost.server_id is None or smarthost.confidential:
+        return True
+    by = run.job.batch.asked_by
+    return by is None or may(by, Permission.USE_SHARED)
+
+
+def _private(address: str) -> str | None:
+    try:
+        validators.public_host(address)
+    except ValidationError as error:
+        return error.messages[0]
+    return None

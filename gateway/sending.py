@@ -1,0 +1,70 @@
+"""The test email: sent by the server's own sendmail, followed in its log to its final status."""
+
+from gateway import gateways, mailtest
+from gateway.models import Gateway
+from gateway.postfix import testmail
+from gateway.postfix.spec import Invalid
+from gateway.postfix.testmail import Delivery
+from gateway.providers.replies import explain
+from servers.jobs.run import Conclusion, Run
+from servers.remote.host import Limits
+
+WAIT = 30  # seconds for a status
+OUTCOMES = {
+    "sent": "The provider accepted the email.",
+    "deferred": "The email was not accepted yet; the server keeps trying.",
+    "bounced": "The email was refused.",
+    "queued": f"The email has no status after {WAIT} seconds; it waits in the server's queue.",
+}
+
+
+def test(run: Run) -> Conclusion:
+    """options: {"recipient", "mail": {"sender", "subject", "body", "html"}}; a sender of "" is the account's usual one.
+    Succeeded only on the provider's 250 for the message's queue ID."""
+    gateway = Gateway.objects.of(run.server)
+    if gateway.applied is None:
+        return Conclusion(False, "No email gateway is installed.", cause="not-installed", hint="Install it first.")
+    sender = run.options.get("mail", {}).get("sender") or mailtest.usual_sender(gateway.applied)
+    source = gateway.observed.get("log_source") or "journal"
+    try:
+        script = _script(run, sender, source)
+    except Invalid as error:
+        return Conclusion(False, str(error), cause="invalid", hint="Correct the form.")
+    with run.step("send", "Send with the server's sendmail and follow its log") as step:
+        output = run.connect().run(script, limits=Limits(total=WAIT + 30, idle=WAIT + 20))
+        delivery = testmail.verdict(output.text().splitlines())
+        for line in delivery.evidence:
+            step.line(line)
+        if delivery.delivery != "sent":
+            step.failed()
+    return _concluded(run, delivery, gateway.applied.preset)
+
+
+def _script(run: Run, sender: str, log_source: str) -> str:
+    if not sender:
+        raise Invalid("from", "Type the address to send from: nothing tells which one the provider accepts.")
+    recipient, mail = run.options.get("recipient", ""), run.options.get("mail", {})
+    subject = mail.get("subject") or mailtest.subject(run.server)
+    body = mail.get("body") or mailtest.body(run.server)
+    message = testmail.message(sender, recipient, subject, body, bool(mail.get("html")), run.job.token.hex)
+    return testmail.script(message, sender, recipient, wait=WAIT, log_source=log_source)
+
+
+def _concluded(run: Run, delivery: Delivery, preset: str) -> Conclusion:
+    sent = delivery.delivery == "sent"
+    result = {
+        "queue_id": delivery.queue_id,
+        "delivery": delivery.delivery,
+        "reply": delivery.reply,
+        "relay": delivery.relay,
+        "provider_id": delivery.provider_id,
+        "seconds": delivery.seconds,
+        "explanation": {},
+    }
+    gateways.tested(run.server, result, run.job.pk)
+    if sent:
+        return Conclusion(True, OUTCOMES["sent"], result=result)
+    meaning = explain(delivery.reply or "\n".join(delivery.evidence), preset)
+    result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
+    outcome = f"{OUTCOMES[delivery.delivery]} {meaning.cause}"
+    return Conclusion(False, outcome, cause=meaning.slug, hint=meaning.fix, result=result)
