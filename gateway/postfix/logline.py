@@ -45,9 +45,9 @@ class Event:
 
     kind: status | queued | removed | message-id | pickup | client | notification | expired | reject | tls | tls-fault |
     replaced (by the reply filter) | warning | error | fatal | panic | other.
-    queue_id: "" or "NOQUEUE" when the line has none. status: sent, deferred, bounced, expired, deliverable, undeliverable.
-    reply: the text in brackets of a status, else the whole text. delays: seconds before queue manager / in it /
-    connecting / sending. linked: queue ID of the report a notification line announces.
+    queue_id: "" or "NOQUEUE" when the line has none. status: sent, deferred, bounced, expired, rejected, deliverable,
+    undeliverable. reply: the text in brackets of a status, else the whole text. delays: seconds before the queue
+    manager / in it / connecting / sending. linked: queue ID of the report a notification line announces.
     """
 
     time: str

@@ -17,17 +17,16 @@ from servers.remote.command import quote
 _TOKEN = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 _ADDRESS = re.compile(r"(?!-)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PROVIDER_ID = re.compile(
-    r"queued as:?\s+<?([^\s>)]+)|\A2\d\d(?: 2\.\d\.\d+)? (?:Ok:?|Message accepted:?)\s+([^\s,;]{6,})", re.I
-)
+_QUEUED_AS = re.compile(r"queued as:?\s+<?([^\s>)]+)", re.IGNORECASE)
+_OK_ID = re.compile(r"2\d\d(?:[ -]2\.\d\.\d+)? Ok:?\s+([^\s,;]{6,})", re.IGNORECASE)
 _LIMIT = 300  # lines a busy server may add before we stop reading
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """delivery: sent | deferred | bounced | queued (no status in time). A message this server kept or dropped itself counts
-    as bounced: no provider has it. relay, code, reply: as the log has them; provider_id: the provider's name for the
-    message. seconds: arrival to status. evidence: the log lines this was read from."""
+    """delivery: sent | deferred | bounced | queued (no status in time). A message this server kept or dropped itself
+    counts as bounced: no provider has it. relay, code, reply: as the log has them; provider_id: the provider's name for
+    the message. seconds: arrival to status. evidence: the log lines this was read from."""
 
     queue_id: str
     delivery: str
@@ -40,7 +39,7 @@ class Delivery:
 
 
 def message(from_: str, to: str, subject: str, body: str, html: bool, token: str) -> bytes:
-    """The message as sendmail wants it, its Message-ID made of `token` (8 to 64 letters, digits, hyphens). Raises Invalid."""
+    """The message as sendmail wants it. token: 8 to 64 letters, digits, hyphens; its Message-ID. Raises Invalid."""
     if not _TOKEN.match(token):
         raise Invalid("token", "A token has 8 to 64 letters, digits and hyphens.")
     for field, value in (("from", from_), ("to", to)):
@@ -111,5 +110,5 @@ def verdict(lines: Iterable[str]) -> Delivery:
 
 
 def _provider_id(reply: str) -> str:
-    match = _PROVIDER_ID.search(reply)
-    return (match[1] or match[2]).rstrip(".,;") if match else ""
+    match = _QUEUED_AS.search(reply) or _OK_ID.match(reply)
+    return match[1].rstrip(".,;") if match else ""

@@ -1,0 +1,203 @@
+"""From what is there and what is wanted to the steps between. Pure: the same question always gets the same answer.
+
+Preview, install, reinstall, drift, uninstall and "is it done?" are this one function; an empty plan is the answer yes.
+"""
+
+from dataclasses import dataclass, replace
+
+from gateway.postfix import files, maincf, manifest, packages, paths, refusals, running, settings, steps
+from gateway.postfix.manifest import Manifest
+from gateway.postfix.spec import Relay, Wanted
+from gateway.postfix.state import Facts
+from servers.remote.plan import Plan, Step
+
+_CLOCK_TOLERANCE = 300  # seconds; beyond it certificates and dates begin to look wrong
+
+
+def plan(facts: Facts, wanted: Wanted, key: bytes) -> Plan:
+    """`key`: the panel's own, so that directory names say nothing about passwords. Give the same one every time."""
+    impossible = refusals.impossible(facts, wanted)
+    if impossible:
+        return Plan(refusals=impossible, queued=facts.queued, notes=_notes(facts))
+    if wanted.relay is None:
+        return _without(facts, wanted)
+    return _with(facts, wanted, wanted.relay, key)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """How the server is to look. `base`: main.cf with settings we no longer need already put back."""
+
+    maps: files.Maps
+    text: str
+    record: Manifest
+
+
+def _with(facts: Facts, wanted: Wanted, relay: Relay, key: bytes) -> Plan:
+    found = manifest.read(facts)
+    record = found or manifest.first(facts)
+    null = record.kind == "null"
+    target = _target(facts, relay, record, key, fresh=null and found is None)
+    missing = tuple(name for name in facts.distro.packages if name not in facts.packages)
+    write_maps = wanted.force or not any(
+        there.name == target.maps.generation and target.maps.matches(there, facts.nonce) for there in facts.maps
+    )
+    now = maincf.decode(facts.main_cf or b"")
+    rewrite = wanted.force or target.text != now or found != replace(target.record, written=record.written)
+    verb = _verb(facts, target.record.settings, changed=bool(missing) or write_maps or rewrite)
+
+    todo: list[Step] = []
+    if found is None:
+        todo.append(steps.keep())
+    elif rewrite and not null and facts.main_cf_digest not in found.written:
+        todo.append(steps.keep(_without_ours(now, record)))
+    if missing:
+        todo.append(packages.install(facts.distro, missing, facts.mtas if "postfix" in missing else ()))
+    if write_maps:
+        todo.append(steps.write_maps(target.maps))
+    text = maincf.encode(target.text)
+    if rewrite:
+        todo.append(steps.check(text, dict(target.record.settings)))
+        todo.append(steps.configure(text, facts.main_cf_digest, target.record))
+    if verb:
+        todo.append(running.service(verb, facts.log_source, enable=not facts.enabled))
+        todo.append(running.probe(relay, facts.log_source))
+    if todo or any(there.name != target.maps.generation for there in facts.maps):
+        todo.append(running.tidy(target.maps.generation))
+    blocked = refusals.obstacles(facts, wanted, packages=bool(missing)) if todo else ()
+    theirs = () if null else settings.remarks(relay, {**facts.settings, **_before_ours(record)})
+    return Plan(
+        steps=() if blocked else tuple(todo),
+        refusals=blocked,
+        notes=(*_notes(facts), *theirs, *_install_notes(facts, missing)),
+        diffs=_diffs(now, target.text),
+        restarts=verb in ("start", "restart"),
+        queued=facts.queued,
+    )
+
+
+def _target(facts: Facts, relay: Relay, record: Manifest, key: bytes, *, fresh: bool) -> _Target:
+    null = record.kind == "null"
+    now = "" if fresh else maincf.decode(facts.main_cf or b"")
+    sign = settings.delimiter(relay, facts.distro)
+    names = settings.local_names(relay, facts, null=null)
+    maps = files.render(relay, names, key, delimiter=sign, null=null)
+    theirs = {} if null else {**facts.settings, **_before_ours(record)}
+    wanted = (
+        settings.null_settings(relay, maps, facts.distro, facts)
+        if null
+        else settings.relay_settings(relay, maps, facts.distro, theirs)
+    )
+    dropped = {name: value for name, value in record.settings.items() if name not in wanted}
+    base, _ = maincf.restore(now, dropped, record.previous)
+    text = maincf.edit(base, wanted)
+    previous = {**maincf.raws(base, wanted), **{n: raws for n, raws in record.previous.items() if n in wanted}}
+    written = (manifest.digest(text), facts.main_cf_digest)
+    after = replace(record, generation=maps.generation, settings=wanted, previous=previous, written=written)
+    return _Target(maps, text, after)
+
+
+def _before_ours(record: Manifest) -> dict[str, str]:
+    """Values our parameters had before us; "" for those that were not set."""
+    return {name: record.theirs.get(name, "") for name in record.settings}
+
+
+def _without_ours(now: str, record: Manifest) -> bytes:
+    """main.cf as it would be without us, with what a person has edited in it since."""
+    values = maincf.values(now)
+    ours = {name: values.get(name, value) for name, value in record.settings.items()}
+    return maincf.encode(maincf.unmark(maincf.restore(now, ours, record.previous)[0]))
+
+
+def _verb(facts: Facts, wanted: dict[str, str], *, changed: bool) -> str:
+    if not facts.running:
+        return "start"
+    now = facts.settings
+    moved = any(name in wanted and now.get(name, "") != wanted[name] for name in settings.NEED_RESTART)
+    if facts.stale_chroot or moved:
+        return "restart"
+    return "reload" if changed or not facts.enabled else ""
+
+
+def _without(facts: Facts, wanted: Wanted) -> Plan:
+    found = manifest.read(facts)
+    ours = bool(found or facts.record or facts.maps)
+    record = found or manifest.first(facts)
+    removes = "postfix" in facts.added and "postfix" in facts.packages
+    now = maincf.decode(facts.main_cf or b"")
+    todo, notes, after = [], list(_notes(facts)), ""
+    if ours and removes:
+        todo, after = _remove(facts, wanted, record)
+    elif ours:
+        todo, after, more = _give_back(facts, found, now)
+        notes += more
+    blocked = refusals.obstacles(facts, wanted, packages=bool(facts.added)) if todo else ()
+    if removes and facts.queued and not wanted.purge_queue:
+        blocked = (*blocked, refusals.queued(facts))
+    return Plan(
+        steps=() if blocked else tuple(todo),
+        refusals=blocked,
+        notes=tuple(notes),
+        diffs=_diffs(now, after) if todo else {},
+        restarts=any(step.slug in ("packages", "service") for step in todo),
+        queued=facts.queued,
+    )
+
+
+def _remove(facts: Facts, wanted: Wanted, record: Manifest) -> tuple[list[Step], str]:
+    """We brought Postfix, so it goes; configuration files an older Postfix had left behind come back."""
+    todo = [packages.remove(facts.distro, purge_queue=wanted.purge_queue, mtas=record.mtas)]
+    if facts.before_cf is not None:
+        todo.append(steps.put_back())
+    return [*todo, running.forget()], maincf.decode(facts.before_cf or b"")
+
+
+def _give_back(facts: Facts, found: Manifest | None, now: str) -> tuple[list[Step], str, list[str]]:
+    """Postfix was there before us, so its main.cf returns and the queue stays."""
+    todo: list[Step] = []
+    after, notes = now, []
+    if found is not None and facts.main_cf is not None:
+        untouched = facts.main_cf_digest in found.written and facts.before_cf is not None
+        if untouched:
+            after = maincf.decode(facts.before_cf)
+        else:
+            after, kept = maincf.restore(now, found.settings, found.previous)
+            after = maincf.unmark(after)
+            notes = [_edited(kept)]
+        if after != now:
+            todo.append(steps.configure(None if untouched else maincf.encode(after), facts.main_cf_digest, None))
+        todo.append(running.service("reload" if found.running else "stop", facts.log_source))
+    if any(name not in ("ca-certificates", "openssl") for name in facts.added):
+        todo.append(packages.remove_extra(facts.distro))
+    if facts.queued and not notes:
+        notes.append(f"{facts.queued} messages stay in the queue and go out by the old way.")
+    return [*todo, running.forget()], after, notes
+
+
+def _edited(kept: list[str]) -> str:
+    also = f" {', '.join(kept)} keep the values they were given." if kept else ""
+    return f"main.cf was edited since the gateway was installed: the edits stay, only our settings go.{also}"
+
+
+def _notes(facts: Facts) -> tuple[str, ...]:
+    notes = []
+    if abs(facts.skew) > _CLOCK_TOLERANCE:
+        side = "ahead" if facts.skew > 0 else "behind"
+        notes.append(f"The server's clock is {abs(round(facts.skew))} s {side}: certificates may look invalid.")
+    if facts.locked:
+        notes.append("Another program is installing packages right now; ours will wait up to five minutes for it.")
+    if facts.distro is not None and not facts.distro.tested:
+        notes.append(f"{facts.distro.name} is untested: this has not run on a real server of that kind.")
+    return tuple(notes)
+
+
+def _install_notes(facts: Facts, missing: tuple[str, ...]) -> tuple[str, ...]:
+    if "postfix" not in missing or not facts.mtas or not facts.other_queued:
+        return ()
+    count = facts.other_queued
+    return (f"{count} messages stay in the queue of {', '.join(facts.mtas)} and go out when it is put back.",)
+
+
+def _diffs(before: str, after: str) -> dict[str, str]:
+    text = maincf.diff(paths.MAIN_CF, before, after)
+    return {paths.MAIN_CF: text} if text else {}
