@@ -27,9 +27,9 @@ class RecordedWire:
                 return ""
             if kind in (b"E", b"X"):
                 words.append(wire.shown(content))
-        # bash says it twice, the second time with file and line in front.
+        # bash says it twice, and the second time a name that is not found becomes an "invalid argument".
         named = [word.rpartition(": ")[2] for word in words if word not in ("refused", "")]
-        return named[-1] if named else "no connection within the time for the whole check"
+        return named[0] if named else "no connection within the time for the whole check"
 
     def reply(self) -> wire.Reply:
         found = wire.read_reply(self._line, lambda line: self._heard(f"S: {line}"))

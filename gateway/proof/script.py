@@ -116,7 +116,8 @@ def script(relay: Relay, sender: str, helo: str, bundle: str, target: str) -> Se
         "pass": password.decode(),
     }
     lines = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
-    return Secret(f"printf '%s' {quote('{' + lines + _BASH + '}; exit 0')} | bash\n")
+    whole = "{\n" + lines + _BASH + "exit 0\n}\n"
+    return Secret(f"printf '%s' {quote(whole)} | bash\n")
 
 
 def is_address(host: str) -> bool:
