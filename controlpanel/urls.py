@@ -2,6 +2,7 @@
 
 from django.http import Http404
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from controlpanel import dashboard
 
@@ -21,6 +22,10 @@ urlpatterns = [
     path("accounts/password/reset/", _not_offered, name="account_reset_password"),
     path("accounts/password/reset/<path:rest>", _not_offered),
     path("accounts/login/code/<path:rest>", _not_offered),
+    path("accounts/password/set/", RedirectView.as_view(pattern_name="choose_password"), name="account_set_password"),
     path("accounts/", include("allauth.urls")),
     path("", include("controlpanel.access.urls")),
+    path("servers/", include("servers.urls")),
+    path("jobs/", include("servers.jobs.urls")),
+    path("settings/gateway/", include("gateway.settings_urls")),
 ]

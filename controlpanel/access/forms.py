@@ -8,7 +8,7 @@ from controlpanel.access.links import UNNAMED
 from controlpanel.access.models import Role, User
 from controlpanel.web.fields import SecretInput
 
-EMAIL = EmailValidator("An e-mail address looks like name@example.com.")
+EMAIL = EmailValidator("An email address looks like name@example.com.")
 _PRINTABLE = RegexValidator(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]",
     "A name is one line of text without control characters or text-direction marks.",
@@ -27,7 +27,7 @@ class NameField(forms.CharField):
 
 class InviteForm(forms.Form):
     email = forms.EmailField(
-        label="E-mail address",
+        label="Email address",
         max_length=254,
         validators=[EMAIL],
         help_text="Used to sign in. No mail is sent.",
@@ -40,7 +40,7 @@ class WelcomeForm(forms.Form):
     """First password of somebody a link let in; the first administrator gives an address as well."""
 
     email = forms.EmailField(
-        label="E-mail address", max_length=254, validators=[EMAIL], help_text="What you sign in with from now on."
+        label="Email address", max_length=254, validators=[EMAIL], help_text="What you sign in with from now on."
     )
     name = NameField()
     password1 = forms.CharField(label="Password", strip=False, help_text="At least 12 characters.", widget=SecretInput)

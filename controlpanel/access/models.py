@@ -41,6 +41,8 @@ class User(AbstractBaseUser):
 
     class Meta:
         ordering = ["email"]
+        verbose_name = "person"
+        verbose_name_plural = "people"
 
     def __str__(self) -> str:
         return self.name or self.email
@@ -73,6 +75,14 @@ class AppendOnly(Exception):
     """The audit log is never altered."""
 
     hint = "Write a new entry that says what was corrected."
+
+
+def _words(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_words, value)) or "none"
+    return "empty" if value in (None, "") else str(value)
 
 
 class AuditQuerySet(models.QuerySet):
@@ -108,6 +118,15 @@ class AuditEntry(models.Model):
 
     def delete(self, **kwargs):
         raise AppendOnly
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """`detail` for reading. What stands below "changed" is {name: [before, after]}."""
+        detail = dict(self.detail)
+        changed = detail.pop("changed", {})
+        found = [
+            (name.replace("_", " "), _words(value)) for name, value in detail.items() if value not in (None, [], "")
+        ]
+        return found + [(name.replace("_", " "), " → ".join(map(_words, pair))) for name, pair in changed.items()]
 
 
 class PanelIdentity(models.Model):

@@ -14,7 +14,7 @@ class LastAdministrator(Exception):
 
 
 class AlreadyHere(Exception):
-    """A person with this e-mail address exists."""
+    """A person with this email address exists."""
 
     hint = "Open their page to change the role, or to make a new sign-in link."
 
@@ -51,7 +51,7 @@ def change(person: User, *, name: str, role: str, by: User) -> None:
     changed = {key: [getattr(before, key), value] for key, value in fields.items() if getattr(before, key) != value}
     if changed:
         User.objects.filter(pk=person.pk).update(**fields)
-        audit.record(by, "changed", before, **changed)
+        audit.record(by, "changed", before, changed=changed)
     person.name, person.role = name, role
 
 

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
-_DENIED = ("camera", "microphone", "geolocation", "payment", "usb", "serial", "bluetooth", "midi", "display-capture")
+_DENIED = ("camera", "microphone", "geolocation", "payment", "usb", "serial", "midi", "display-capture")
 POLICY = ", ".join([*(f"{feature}=()" for feature in _DENIED), "publickey-credentials-get=(self)"])
 
 

@@ -30,6 +30,8 @@ class Migration(migrations.Migration):
                 ('compact', models.BooleanField(default=False)),
             ],
             options={
+                'verbose_name': 'person',
+                'verbose_name_plural': 'people',
                 'ordering': ['email'],
             },
         ),

@@ -44,6 +44,11 @@ def state(slug: str, detail: str = "", word: str = ""):
     )
 
 
+@register.filter
+def state_word(slug: str) -> str:
+    return LOOKS.get(slug, LOOKS["unknown"]).word
+
+
 @register.simple_tag
 def ago(moment: datetime | None, empty: str = "never"):
     """Relative, with the exact time on hover; the browser puts the exact one in the viewer's own zone."""
@@ -68,16 +73,6 @@ def seconds(value: float | None) -> str:
 def elapsed(start: datetime | None, end: datetime | None = None) -> str:
     """How long something took, or has been taking."""
     return "" if start is None else relative.duration(((end or timezone.now()) - start).total_seconds())
-
-
-@register.filter
-def change(value) -> str:
-    """An audit value in words; a pair is before and after."""
-    if isinstance(value, list) and len(value) == 2:
-        return f"{change(value[0]) or '(empty)'} → {change(value[1]) or '(empty)'}"
-    if isinstance(value, list):
-        return ", ".join(change(inner) for inner in value)
-    return {True: "yes", False: "no", None: ""}.get(value, value) if not isinstance(value, dict) else str(value)
 
 
 @register.inclusion_tag("components/field.html")
