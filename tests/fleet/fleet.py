@@ -23,9 +23,11 @@ from tests.fleet.badhost import BadProvider
 from tests.fleet.ca import Authority
 from tests.fleet.faults import CLOSED_HOST, FAULTS
 from tests.fleet.host import FleetError, obstacles, raise_limit, sh, unmount_under
+from tests.fleet.images import Image
 from tests.fleet.machine import Place
 from tests.fleet.network import Net
-from tests.fleet.provider import NAME, Account, Provider, Record
+from tests.fleet.provider import Provider
+from tests.fleet.provider_config import NAME, Account, Record
 from tests.fleet.server import FleetServer
 from tests.fleet.sshkeys import KeyPair
 
@@ -95,7 +97,7 @@ class Fleet:
             path.touch(mode=0o600)
             path.write_text(text)
 
-    def lay_out(self, made: dict[str, images.Image]) -> None:
+    def lay_out(self, made: dict[str, Image]) -> None:
         subnet = self.place.net.subnet
         bad = {name: subnet[FIRST_BAD + at] for at, name in enumerate(FAULTS)}
         self.servers = [self.plan_server(at, distro, made[distro]) for at, distro in enumerate(self.distros)]
@@ -109,7 +111,7 @@ class Fleet:
             accounts=[ACCOUNT],
         )
 
-    def plan_server(self, at: int, distro: str, image: images.Image) -> FleetServer:
+    def plan_server(self, at: int, distro: str, image: Image) -> FleetServer:
         return FleetServer(
             self.place,
             f"web-{at + 1}",
@@ -150,13 +152,19 @@ class Fleet:
                 done.result()
 
     def down(self) -> None:
+        """Remove it all, whatever became of it; a second time does nothing."""
         tear_down(self.label)
 
     def server(self, name: str) -> FleetServer:
         return next(server for server in self.servers if server.name == name)
 
     def write_state(self) -> None:
-        state = {"subnet": str(self.place.net.subnet), "distros": self.distros}
+        used = {server.distro: server.image for server in self.servers} | {"provider": self.provider.image}
+        state = {
+            "subnet": str(self.place.net.subnet),
+            "distros": self.distros,
+            "images": {name: image.as_json() for name, image in used.items()},
+        }
         (self.directory / "state.json").write_text(json.dumps(state))
 
     @classmethod
@@ -170,7 +178,7 @@ class Fleet:
         kept = {path.name: path.read_text() for path in self.directory.glob("*") if path.is_file()}
         self.key = KeyPair(kept["id_ed25519"], kept["id_ed25519.pub"].strip())
         self.authority = Authority.load(kept["ca.pem"], kept["ca.key"])
-        self.lay_out(images.build_all(self.distros))
+        self.lay_out({name: Image.from_json(image) for name, image in state["images"].items()})
         return self
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from tests.fleet import mirrors, recipe
 from tests.fleet.host import FleetError, sh, unmount_under
@@ -27,6 +28,13 @@ class Image:
 
     layers: tuple[Path, ...]
     repo: Path
+
+    def as_json(self) -> dict[str, Any]:
+        return {"layers": [str(layer) for layer in self.layers], "repo": str(self.repo)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        return cls(tuple(Path(layer) for layer in value["layers"]), Path(value["repo"]))
 
 
 def cache_dir() -> Path:

@@ -43,6 +43,7 @@ class Machine:
         self.address = address
         self.home = place.directory / "machines" / name
         self.fqdn = f"{name}.{self.domain}"
+        self.process: subprocess.Popen[bytes] | None = None
         self.namespace = place.net.namespace(name)
 
     @property
@@ -76,7 +77,8 @@ class Machine:
     def prepare(self) -> None:
         """Files written into a fresh overlay before its first boot."""
         self.put("/etc/hostname", f"{self.name}\n")
-        self.put("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {self.fqdn} {self.name}\n")
+        own = f"{self.address} {self.fqdn} {self.name}"
+        self.put("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{own}\n")
 
     def start(self) -> None:
         command = [
@@ -89,7 +91,7 @@ class Machine:
             f"--directory={self.root}",
         ]
         with open(self.home / "console.log", "ab") as console:
-            subprocess.Popen(
+            self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -103,17 +105,22 @@ class Machine:
         deadline = time.monotonic() + BOOT_PATIENCE
         state = "not started"
         while time.monotonic() < deadline:
+            if self.process and self.process.poll() is not None:
+                break
             if self.is_running:
                 state = self.run(["systemctl", "is-system-running"], check=False).stdout.strip()
                 if state in ("running", "degraded"):
                     return
             time.sleep(0.05)
         tail = (self.home / "console.log").read_text(errors="replace")[-2000:]
-        raise FleetError(f"{self.name} did not come up in {BOOT_PATIENCE} s ({state}): {tail}")
+        raise FleetError(f"{self.name} did not come up ({state}): {tail}")
 
     def stop(self) -> None:
         """Pull the plug. What is on disk stays for the next boot()."""
         cgroups.kill(self.place.label, self.name)
+        if self.process:
+            self.process.wait()
+            self.process = None
 
     def discard(self) -> None:
         """Stop and forget the disk."""

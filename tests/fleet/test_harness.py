@@ -1,14 +1,18 @@
 """The fleet keeps its promises: real servers, fresh each time, and not one packet leaves."""
 
+import os
+import signal
 import socket
 import subprocess
 import time
 
 import pytest
 
+from tests.fleet import cgroups
 from tests.fleet.fleet import ACCOUNT, Fleet, labels, reserved_label
 from tests.fleet.host import succeeds
-from tests.fleet.provider import Provider, Record
+from tests.fleet.provider import Provider
+from tests.fleet.provider_config import Record
 from tests.fleet.server import FleetServer
 
 
@@ -106,6 +110,20 @@ def test_two_fleets_do_not_see_each_other(fleet: Fleet) -> None:
         assert not succeeds("ip", "-n", fleet.servers[0].namespace, "route", "get", there)
         assert ssh(other.servers[0], "root", "true").returncode == 0
     assert ssh(fleet.servers[0], "root", "true").returncode == 0
+
+
+def test_starting_over_sweeps_what_a_crash_left() -> None:
+    with reserved_label("crashed") as label:
+        crashed = Fleet(label, ["debian12"]).up()
+        os.kill(crashed.servers[0].leader, signal.SIGKILL)
+        subprocess.run(["ip", "link", "del", crashed.place.net.bridge], check=True)
+        (crashed.directory / "state.json").unlink()
+        with Fleet(label, ["debian12"]) as again:
+            assert ssh(again.servers[0], "root", "true").returncode == 0
+        again.down()
+        assert label not in labels()
+        assert f"fp-{label}" not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
+        assert cgroups.pids(label) == set()
 
 
 def test_another_process_can_attach(fleet: Fleet) -> None:
