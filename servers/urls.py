@@ -9,6 +9,7 @@ from servers.views import enrol, listing, server, settings
 
 _pages = [
     path("", listing.index, name="list"),
+    path("archived/", listing.index, {"archived": True}, name="archived"),
     path("add/", enrol.add, name="add"),
     path("<uuid:pk>/", server.overview, name="server"),
     path("<uuid:pk>/services/", server.services, name="services"),

@@ -68,6 +68,7 @@ def _page(request, server: Server, form: SignInForm | None = None, status: int =
         "paste_command": sshkeys.paste_command(key),
         "ready": server.reach == Server.Reach.OK and check is None,
     }
+    context["now"] = 2 if context["waiting"] or pinned is None else 4 if check or context["ready"] else 3
     return page.render(request, "servers/setup.html", context, status=status)
 
 

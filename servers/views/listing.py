@@ -22,22 +22,20 @@ _SORTS = {
 
 
 @needs(Permission.VIEW)
-def index(request):
+def index(request, archived: bool = False):
     mine = Server.objects.visible_to(request.user)
-    archived = request.GET.get("show") == "archived"
     servers = mine.filter(archived_at__isnull=not archived)
     listing = Listing(
         request,
-        servers.prefetch_related("tags").annotate(last_job=_last_job()),
+        servers.distinct().prefetch_related("tags").annotate(last_job=_last_job()),
         search=("name__icontains", "address__icontains", "tags__name__icontains", "note__icontains"),
         filters=_filters(mine),
         sorts=_SORTS,
         default_sort="name",
     )
     listing.page.object_list = rows = list(listing.rows)
-    context = {"listing": listing, "services": _dress(rows), "archived": archived, "any": listing.page.paginator.count}
-    if not context["any"]:
-        context["any"] = mine.exists()
+    context = {"listing": listing, "services": _dress(rows), "archived": archived, "any": rows or mine.exists()}
+    context["archive"] = 0 if archived else mine.filter(archived_at__isnull=False).count()
     return page.render(request, "servers/list.html", context)
 
 
@@ -50,7 +48,6 @@ def _filters(mine: QuerySet) -> tuple[Filter, ...]:
     return (
         Filter("state", "State", [(word, LOOKS[word].word) for word in WORDS], _in_state),
         Filter("tag", "Tag", [(tag.name, tag.name) for tag in tags], lambda rows, value: rows.filter(tags__name=value)),
-        Filter("show", "Show", [("archived", "Archived")], lambda rows, value: rows),
     )
 
 
