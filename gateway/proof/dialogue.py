@@ -14,7 +14,7 @@ OTHER_WAYS = re.compile(r"CRAM-MD5|DIGEST-MD5|SCRAM-")  # Postfix may use them, 
 
 
 class Dialogue:
-    """`run` gives a stage to `done` for each step and stops at the first that fails.
+    """`run` gives a stage to `done` for each step and stops at the first that fails or stays unknown.
 
     helo: the name to greet with. preset: whose words to expect in explanations.
     """
@@ -28,7 +28,7 @@ class Dialogue:
         self._name, self._since = "", 0.0
 
     def run(self) -> bool:
-        """True when nothing failed."""
+        """True when every step was taken."""
         steps = {
             "implicit": (self._tls, self._greet, self._sign_in, self._name_sender),
             "starttls": (self._greet, self._starttls, self._sign_in, self._name_sender),
@@ -133,7 +133,7 @@ class Dialogue:
         ms = round(max(0.0, self._wire.clock() - self._since) * 1000)
         meaning = explain(evidence, self._preset) if state in ("fail", "warn") else None
         self._done(Stage(self._name, state, evidence, ms, meaning))
-        return state != "fail"
+        return state not in ("fail", "unknown")
 
 
 def plain_response(relay: Relay) -> bytes:

@@ -33,24 +33,26 @@ def prove(
     preset: str = "",
     on_stage: Callable[[Stage], None] | None = None,
     refuse: Callable[[str], str | None] | None = None,
+    patience: int = 15,
 ) -> Proof:
     """Name, connection, greeting, encryption, sign-in, sender: from the server's position, changing nothing there.
 
-    preset: whose words to expect. on_stage: told each stage as it ends. refuse: says why an address must not be
-    contacted, or None; given one, only checked addresses are. Raises RemoteError when the server itself is lost, and
-    ValueError when sender, host or HELO name could break out of a command.
+    preset: whose words to expect. on_stage: told each stage as it ends. patience: seconds of silence that are waited.
+    refuse: says why an address must not be contacted, or None; given one, only addresses it was asked about are.
+    Raises RemoteError when the server itself is lost, ValueError when sender, host or HELO name could break out of a
+    command.
     """
     if not _SENDER.fullmatch(sender) or not (relay.helo_name == "" or _HELO.fullmatch(relay.helo_name)):
         raise ValueError("sender or HELO name is not valid")
     if not re.fullmatch(r"[A-Za-z0-9:][A-Za-z0-9._:-]*", relay.host):
         raise ValueError("the SMTP server's name is not valid")
-    return _Proving(host, relay, sender, preset, on_stage, refuse).proof()
+    return _Proving(host, relay, sender, preset, on_stage, refuse, patience).proof()
 
 
 class _Proving:
-    def __init__(self, host, relay, sender, preset, on_stage, refuse):
+    def __init__(self, host, relay, sender, preset, on_stage, refuse, patience):
         self._host, self._relay, self._sender, self._preset = host, relay, sender, preset
-        self._on_stage, self._refuse = on_stage, refuse
+        self._on_stage, self._refuse, self._patience = on_stage, refuse, patience
         self._stages: list[Stage] = []
         self._heard: list[str] = []
         self._notes: list[str] = []
@@ -93,8 +95,8 @@ class _Proving:
             self._reached(_since(started))
             context, note = trust.context(self._host, self._scene, self._relay.verify)
             self._notes += [note] if note and self._relay.tls != "none" else []
-            wire = LiveWire(tunnel, context, self._relay.host.rstrip("."), self._hear, lambda: self._host.run(":"))
-            self._converse(wire)
+            name, alive = self._relay.host.rstrip("."), lambda: self._host.run(":")
+            self._converse(LiveWire(tunnel, context, name, self._hear, alive, step=self._patience))
         finally:
             tunnel.close()
         return "tunnel"
@@ -104,12 +106,13 @@ class _Proving:
             self._name()
             self._add(Stage("auth", "unknown", UNTRIED))
             return "none"
-        text = script.script(self._relay, self._sender, self._helo, self._scene.bundle, target)
+        trusted = self._scene.bundle
+        text = script.script(self._relay, self._sender, self._helo, trusted, target, self._patience)
         try:
             stdout = self._host.run(text, limits=SCRIPT).stdout
         except LimitReached as limit:
             stdout = limit.output.stdout if limit.output else b""
-        wire = RecordedWire(stdout, self._hear)
+        wire = RecordedWire(stdout, self._hear, self._patience)
         words = wire.connected()
         if words:
             self._unreachable(words, 0)

@@ -4,15 +4,20 @@ from collections.abc import Callable
 
 from gateway.proof import wire
 
-_STOPS = {"timeout": "no {what} within 15 s", "closed": "connection closed by the SMTP server", "long": "not SMTP"}
+_STOPS = {
+    "timeout": "no {what} within {patience} s",
+    "closed": "connection closed by the SMTP server",
+    "long": "not SMTP",
+}
 
 
 class RecordedWire:
     """A `wire.Wire` over the script's output. Nothing the SMTP server says can forge a frame: it has one line each."""
 
-    def __init__(self, stdout: bytes, heard: Callable[[str], None]):
+    def __init__(self, stdout: bytes, heard: Callable[[str], None], patience: int):
         self._frames = [(line[:1], line[2:]) for line in stdout.split(b"\n") if line[1:2] in (b" ", b"")]
-        self._heard, self._clock, self._at, self._answered = heard, 0.0, 0, False
+        self._heard, self._patience = heard, patience
+        self._clock, self._at, self._answered = 0.0, 0, False
 
     def clock(self) -> float:
         """Seconds at the frame just read, by the server's clock."""
@@ -68,7 +73,7 @@ class RecordedWire:
 
     def _stop(self, word: bytes) -> None:
         what = "answer" if self._answered else "greeting"
-        text = _STOPS.get(wire.shown(word), "the check stopped").format(what=what)
+        text = _STOPS.get(wire.shown(word), "The answer is not SMTP").format(what=what, patience=self._patience)
         raise (wire.Closed if word == b"closed" else wire.WireFault)(text)
 
     def _next_of(self, *wanted: bytes) -> tuple[bytes, bytes]:

@@ -19,7 +19,7 @@ hear() {
   local line count=0 status=0
   caps=
   while [ $((count += 1)) -le 101 ]; do
-    IFS= read -r -t 15 -n 8200 -u "$rx" line; status=$?
+    IFS= read -r -t "$patience" -n 8200 -u "$rx" line; status=$?
     if [ $status -gt 128 ]; then stop timeout; return; fi
     if [ $status -ne 0 ]; then stop closed; return; fi
     stamp; printf 'S %s\n' "$line"; line=${line%$'\r'}
@@ -31,7 +31,7 @@ hear() {
 }
 ask() { say "$1" "$2" "$3" && hear; }
 open_plain() {
-  coproc W { exec timeout 60 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; echo +; cat <&3 & exec cat >&3' \
+  coproc W { exec timeout 60 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; echo +; (cat <&3; kill $$) & exec cat >&3' \
     "$host" "$port" 2>&1; }
   attach
   stamp
@@ -92,7 +92,7 @@ talk; detach
 """
 
 
-def script(relay: Relay, sender: str, helo: str, bundle: str, target: str) -> Secret:
+def script(relay: Relay, sender: str, helo: str, bundle: str, target: str, patience: int) -> Secret:
     """POSIX sh to hand to `host.run`. target: what to connect to; the certificate must be for `relay.host`.
 
     The secrets are shell variables that no child inherits, sent by builtins: never in argv or environment.
@@ -109,6 +109,7 @@ def script(relay: Relay, sender: str, helo: str, bundle: str, target: str) -> Se
         "bundle": bundle,
         "helo": helo,
         "sender": sender,
+        "patience": str(patience),
         "first": str(FIRST_RESPONSE),
         "mask": MASK,
         "plain": plain_response(relay).decode() if signs_in else "",

@@ -9,6 +9,7 @@ from gateway.proof import wire
 
 STEP = 15.0  # seconds of silence before the other side counts as gone
 TOTAL = 60.0
+_OUT_OF_TIME = "no answer within the time for the whole check"
 
 
 class Socket(Protocol):
@@ -93,6 +94,8 @@ class LiveWire:
         try:
             return self._socket.recv(16384)
         except TimeoutError:
+            if left < self._step:
+                raise wire.WireFault(_OUT_OF_TIME) from None
             what = "answer" if self._answered else "greeting"
             raise wire.WireFault(f"no {what} within {left:.0f} s") from None
         except OSError as error:
@@ -112,7 +115,7 @@ class LiveWire:
     def _set_timeout(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise wire.WireFault("no answer within the time for the whole check")
+            raise wire.WireFault(_OUT_OF_TIME)
         self._socket.settimeout(min(self._step, left))
         return min(self._step, left)
 
