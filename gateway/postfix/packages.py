@@ -8,7 +8,7 @@ from servers.remote.plan import Step
 _APT = f"""B={paths.BEFORE}
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 apt() {{
-  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \\
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \\
     -o Dpkg::Options::=--force-confold "$@" </dev/null
 }}
 fetch() {{ apt install "$@" || {{ apt update && apt install "$@"; }}; }}
