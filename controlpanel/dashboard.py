@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
@@ -20,6 +21,7 @@ JOBS_SHOWN = 8
 WAITING_SHOWN = 5
 
 
+@login_not_required
 def healthz(request: HttpRequest) -> HttpResponse:
     """For load balancers and container health checks: answers when the database does, and tells nothing else."""
     try:

@@ -1,5 +1,6 @@
 """Mounts. Everything needs a signed-in person except sign-in itself and the health check."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -7,6 +8,7 @@ from django.views.generic import RedirectView
 from controlpanel import dashboard
 
 
+@login_not_required
 def _not_offered(request, **kwargs):
     """Sign-up, and whatever would need to send mail: people are invited, and passwords renewed, by one-time link."""
     raise Http404

@@ -1,7 +1,7 @@
 from allauth.account.utils import perform_login
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -9,9 +9,11 @@ from django.views.decorators.http import require_http_methods
 
 from controlpanel.access import links, people
 from controlpanel.access.forms import WelcomeForm
+from controlpanel.access.gate import own_page
 from controlpanel.web import page
 
 
+@login_not_required
 @sensitive_variables("token")
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request, token: str):
@@ -31,7 +33,7 @@ def _enter(request, person):
     return response or redirect("account_login")
 
 
-@login_required
+@own_page
 @sensitive_post_parameters()
 def choose_password(request):
     """For people a link let in. Whoever has a password changes it on the profile, where the old one is asked."""

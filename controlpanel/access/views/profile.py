@@ -1,15 +1,15 @@
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 
 from controlpanel.access import audit
 from controlpanel.access.forms import ProfileForm
+from controlpanel.access.gate import own_page
 from controlpanel.access.models import User
 from controlpanel.web import page
 
 
-@login_required
+@own_page
 def profile(request):
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=request.user.pk))
     context = {

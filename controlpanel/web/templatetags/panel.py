@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django import template
 from django.forms import BoundField
+from django.forms.utils import flatatt
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
