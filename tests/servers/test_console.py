@@ -1,0 +1,139 @@
+import json
+from io import StringIO
+
+import pytest
+from django.utils import timezone
+
+from controlpanel.access.gate import Permission
+from servers import catalog
+from servers.jobs import launch
+from servers.jobs.models import Worker
+from servers.jobs.run import Conclusion
+from servers.management import console
+from tests import factories
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def work(run) -> Conclusion:
+    with run.step("look", "Look at [bold]it[/]") as step:
+        step.line("a line")
+    good = "bad" not in run.server.name
+    return Conclusion(good, "Done." if good else "It broke.", changed=good, hint="" if good else "Mend it.")
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    action = catalog.Action("do", "Do it", "did", Permission.RUN, work)
+    monkeypatch.setitem(catalog._services, "toy", catalog.Service("toy", "Toy", (action,), "", dict, "", lambda _: {}))
+
+
+def batch(*names: str):
+    return launch.launch("toy.do", [factories.ServerFactory(name=name) for name in names], by=None)
+
+
+def follow(made, out=None, **how) -> tuple[int, str]:
+    out = out or StringIO()
+    return console.follow(made, out=out, **how), out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_document_is_all_there_is_on_standard_output(toy, capfd):
+    code, text = follow(batch("web-1"), here=True, as_json=True)
+    told = json.loads(text)
+    assert code == console.OK
+    assert told["counts"] == {"succeeded": 1}
+    assert set(told["jobs"][0]) == {
+        *("id", "server", "action", "status", "changed", "outcome", "seconds", "steps", "result"),
+    }
+    assert told["jobs"][0] | {"id": 0, "seconds": 0} == {
+        "id": 0,
+        "server": "web-1",
+        "action": "toy.do",
+        "status": "succeeded",
+        "changed": True,
+        "outcome": "Done.",
+        "seconds": 0,
+        "steps": [{"title": "Look at [bold]it[/]", "status": "unchanged"}],
+        "result": {},
+    }
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_failure_is_exit_code_one(toy):
+    code, text = follow(batch("web-1", "bad-1"), here=True)
+    assert code == console.NOT_ALL
+    assert "bad-1: failed. It broke. Mend it." in text
+    assert "web-1: Look at [bold]it[/]: nothing to change" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_terminal_gets_a_table_and_markup_of_servers_is_text(toy):
+    code, text = follow(batch("web-1", "bad-1"), out=Terminal(), here=True)
+    assert code == console.NOT_ALL
+    assert "Outcome" in text
+    assert "It broke." in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_worker_waiting_says_so_at_once_and_names_the_remedy(toy, capsys):
+    made = batch("web-1")
+    code, text = follow(made, wait=True, as_json=True)
+    assert code == console.NOT_ALL
+    assert json.loads(text)["counts"] == {"queued": 1}
+    complaint = capsys.readouterr().err
+    assert "No worker is running" in complaint
+    assert "--here" in complaint
+    assert "make up" in complaint
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_a_worker_it_waits_until_every_job_has_finished(toy):
+    Worker.objects.create(name="w", seen_at=timezone.now())
+    made = batch("web-1")
+    from threading import Timer
+
+    from servers.jobs import runner
+
+    Timer(0.7, runner.run, [made.jobs.get().pk]).start()
+    code, text = follow(made, wait=True)
+    assert (code, "web-1: succeeded. Done." in text) == (console.OK, True)
+
+
+@pytest.mark.django_db
+def test_without_waiting_the_batch_is_named(toy):
+    made = batch("web-1", "web-2")
+    code, text = follow(made)
+    assert code == console.OK
+    assert f"Batch {made.pk}: 2 jobs queued" in text
+
+
+@pytest.mark.django_db
+def test_servers_by_name_tag_or_all_each_once():
+    one = factories.ServerFactory(name="one", tags=["eu", "web"])
+    two = factories.ServerFactory(name="two", tags=["web"])
+    factories.ServerFactory(name="gone", archived=True, tags=["web"])
+
+    def chosen(*names, tag=(), everyone=False):
+        return console.selection({"servers": names, "tag": list(tag), "all": everyone})
+
+    assert chosen("ONE", "one", tag=["Web", "eu"]) == [one, two]
+    assert chosen(everyone=True) == [one, two]
+    for wrong in (lambda: chosen("nobody"), lambda: chosen("gone"), chosen, lambda: chosen(tag=["nothing"])):
+        with pytest.raises(console.Usage) as error:
+            wrong()
+        assert error.value.returncode == 2
+
+
+@pytest.mark.django_db
+def test_the_actor_is_a_person_or_the_command_line():
+    person = factories.OperatorFactory(email="op@example.com")
+    assert console.actor("OP@example.com") == person
+    assert console.actor(None) is None
+    with pytest.raises(console.Usage, match="no active person"):
+        console.actor("nobody@example.com")
