@@ -144,7 +144,7 @@ class _Proving:
     def _unreachable(self, words: str, ms: int) -> None:
         """`words` of sshd or bash: a name that has no address is another stage than a port that does not answer."""
         if words.startswith("no answer within"):
-            words = f"Connection timed out ({words})"
+            words = words.replace("no answer within", "Connection timed out after")
         if explain(words).slug in _LOOKUP:
             self._fail("name", f"{self._relay.host}: {words}", ms)
         else:

@@ -10,8 +10,10 @@ def authority():
 
 
 @pytest.fixture(autouse=True)
-def bundle(authority, tmp_path, monkeypatch):
-    """The server's list of authorities holds the test's own."""
+def bundle(request, authority, tmp_path, monkeypatch):
+    """The server's list of authorities holds the test's own; real servers keep theirs."""
+    if request.node.get_closest_marker("fleet"):
+        return None
     path = tmp_path / "ca-certificates.crt"
     path.write_bytes(b"# \xc3\xbc comment\n" + authority.pem)
     monkeypatch.setattr(scene, "BUNDLES", (str(path),))

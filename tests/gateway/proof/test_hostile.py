@@ -9,6 +9,7 @@ import pytest
 from gateway.proof import prove
 from gateway.proof.stream import LiveWire
 from gateway.proof.wire import WireFault
+from servers.remote.errors import LostContact
 from servers.remote.secret import MASK
 from tests.gateway.proof.localhost import PASSWORD, Bad, LocalHost, Relay, scripted
 
@@ -166,3 +167,14 @@ def test_text_before_encryption_is_not_believed_after_it():
     replies = {b"EHLO": offer, b"STARTTLS": b"220 go\r\n250 AUTH PLAIN\r\n235 fine\r\n"}
     proof = proved(LocalHost(), scripted(greeting, replies), "starttls")
     assert proof.blocker.name == "tls" and not any("AUTH" in line for line in proof.transcript)
+
+
+def test_a_lost_server_is_not_blamed_on_the_provider():
+    class Lost(LocalHost):
+        def run(self, script, **options):
+            if script == ":":
+                raise LostContact()
+            return super().run(script, **options)
+
+    with pytest.raises(LostContact):
+        proved(Lost(), scripted(b"220 hi\r\n", {b"EHLO": None}))
