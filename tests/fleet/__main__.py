@@ -6,8 +6,9 @@ import sys
 import time
 
 from tests.fleet import cgroups, images
-from tests.fleet.fleet import ACCOUNT, Fleet, labels, state_of, tear_down
+from tests.fleet.fleet import ACCOUNT, Fleet, tear_down
 from tests.fleet.host import REQUIREMENTS, FleetError
+from tests.fleet.labels import is_held, labels, state_of
 from tests.fleet.recipe import DISTROS
 
 
@@ -20,7 +21,8 @@ def arguments() -> argparse.ArgumentParser:
     up.add_argument("--distro", nargs="+", default=["debian12"], choices=DISTROS, help="dealt out in turn")
     down = verbs.add_parser("down", help="remove a fleet and whatever a crash left of it")
     down.add_argument("--label", default="demo")
-    down.add_argument("--all", action="store_true")
+    down.add_argument("--all", action="store_true", help="every fleet that no running process holds")
+    down.add_argument("--force", action="store_true", help="also one that a running process holds")
     verbs.add_parser("status", help="list fleets and their servers")
     build = verbs.add_parser("build", help="build base images now")
     build.add_argument("distro", nargs="*", default=["debian12", "ubuntu2404"])
@@ -48,6 +50,14 @@ def status() -> None:
             print(f"{label}: incomplete, {len(cgroups.pids(label))} processes; remove with: down --label {label}")
 
 
+def remove(chosen: list[str], *, force: bool) -> None:
+    for label in chosen:
+        if is_held(label) and not force:
+            print(f"{label} belongs to a running process, such as a test run; it stays")
+        else:
+            tear_down(label)
+
+
 def main(argv: list[str]) -> int:
     chosen = arguments().parse_args(argv)
     started = time.monotonic()
@@ -58,8 +68,7 @@ def main(argv: list[str]) -> int:
                 show(Fleet(chosen.label, distros).up())
                 print(f"  up in {time.monotonic() - started:.1f} s")
             case "down":
-                for label in labels() if chosen.all else [chosen.label]:
-                    tear_down(label)
+                remove(labels() if chosen.all else [chosen.label], force=chosen.force)
             case "status":
                 status()
             case "build":

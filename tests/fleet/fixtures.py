@@ -11,8 +11,9 @@ from contextlib import ExitStack
 import pytest
 
 from tests.fleet.badhost import BadProvider
-from tests.fleet.fleet import Fleet, reserved_label
+from tests.fleet.fleet import Fleet
 from tests.fleet.host import obstacles
+from tests.fleet.labels import reserved_label
 from tests.fleet.pool import Pool
 from tests.fleet.provider import Provider
 from tests.fleet.recipe import DISTROS

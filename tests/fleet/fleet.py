@@ -7,16 +7,12 @@ Everything a fleet has on this machine is found again by its label (control grou
 the tmpfs under RUN), so `tear_down` works after a crash and starting over sweeps first.
 """
 
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from ipaddress import IPv4Network
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tests.fleet import cgroups, images, network, sshkeys
 from tests.fleet.badhost import BadProvider
@@ -24,6 +20,7 @@ from tests.fleet.ca import Authority
 from tests.fleet.faults import CLOSED_HOST, FAULTS
 from tests.fleet.host import FleetError, obstacles, raise_limit, sh, unmount_under
 from tests.fleet.images import Image
+from tests.fleet.labels import RUN, state_of
 from tests.fleet.machine import Place
 from tests.fleet.network import Net
 from tests.fleet.provider import Provider
@@ -31,7 +28,6 @@ from tests.fleet.provider_config import NAME, Account, Record
 from tests.fleet.server import FleetServer
 from tests.fleet.sshkeys import KeyPair
 
-RUN = Path("/run/fleetpost-fleet")
 DEFAULT_DISTROS = ["debian12", "debian12", "debian12", "ubuntu2404"]
 PROVIDER_ADDRESS, FIRST_SERVER, CLOSED_ADDRESS, FIRST_BAD = 2, 10, 209, 210
 MOST_SERVERS = CLOSED_ADDRESS - FIRST_SERVER
@@ -182,16 +178,6 @@ class Fleet:
         return self
 
 
-def state_of(label: str) -> dict[str, Any] | None:
-    path = RUN / label / "state.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def labels() -> list[str]:
-    """Fleets that run or left something behind."""
-    return sorted(path.name for path in RUN.glob("[a-z]*"))
-
-
 def tear_down(label: str) -> None:
     """Remove everything of a fleet, whole or half dead; nothing there is fine too."""
     cgroups.kill(label)
@@ -199,19 +185,3 @@ def tear_down(label: str) -> None:
     directory = RUN / label
     unmount_under(directory)
     shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def reserved_label(prefix: str) -> Iterator[str]:
-    """A label no living process holds: prefix, prefix2, …; what a dead holder left there may be swept."""
-    RUN.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 100):
-        label = prefix if number == 1 else f"{prefix}{number}"
-        with open(RUN / f".{label}.lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield label
-            return
-    raise FleetError(f"a hundred fleets named {prefix} are running")

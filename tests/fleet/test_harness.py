@@ -9,8 +9,9 @@ import time
 import pytest
 
 from tests.fleet import cgroups
-from tests.fleet.fleet import ACCOUNT, Fleet, labels, reserved_label
+from tests.fleet.fleet import ACCOUNT, Fleet
 from tests.fleet.host import succeeds
+from tests.fleet.labels import labels, reserved_label
 from tests.fleet.provider import Provider
 from tests.fleet.provider_config import Record
 from tests.fleet.server import FleetServer
@@ -122,7 +123,7 @@ def test_starting_over_sweeps_what_a_crash_left() -> None:
             assert ssh(again.servers[0], "root", "true").returncode == 0
         again.down()
         assert label not in labels()
-        assert f"fp-{label}" not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
+        assert f"fp-{label}-" not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
         assert cgroups.pids(label) == set()
 
 
