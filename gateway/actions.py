@@ -1,16 +1,18 @@
 """What can be asked of an email gateway. Each action runs on a worker and returns how it ended."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway import gateways, looking, proving, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
-from gateway.postfix.spec import Invalid, Wanted
+from gateway.postfix.spec import Invalid, Relay, Wanted
 from gateway.providers.replies import explain
 from servers.fields import Unreadable
 from servers.jobs.converge import converge, refused, step_failed
 from servers.jobs.converge import preview as shown
+from servers.jobs.lease import LeaseLost
 from servers.jobs.run import Applied, Conclusion, Run
 from servers.remote.plan import Plan
 
@@ -23,10 +25,10 @@ def install(run: Run) -> Conclusion:
     smarthost = Gateway.objects.of(run.server).wanted
     if smarthost is None:
         return _nothing_wanted()
-    return _with_relay(run, smarthost, lambda relay: _install(run, smarthost, relay))
+    return with_relay(run, smarthost, lambda relay: _install(run, smarthost, relay))
 
 
-def _install(run: Run, smarthost: Smarthost, relay) -> Conclusion:
+def _install(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
     asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
     revision, key = smarthost.revision, wanted.digest_key(run.server)
 
@@ -37,16 +39,12 @@ def _install(run: Run, smarthost: Smarthost, relay) -> Conclusion:
         gateways.proved(run.server, smarthost, revision, looking.seen(facts))
         return Conclusion(True, "The email gateway is in force and checked.", result={"queued": facts.queued})
 
-    return _settle(
+    return _converged(
         run,
-        converge(
-            run,
-            observe=looking.observe,
-            plan=lambda facts: plan(facts, asked, key),
-            before_apply=before_apply,
-            failed=lambda applied: _explained(applied, smarthost.preset),
-            conclude=conclude,
-        ),
+        plan=lambda facts: plan(facts, asked, key),
+        before_apply=before_apply,
+        failed=lambda applied: _explained(applied, smarthost.preset),
+        conclude=conclude,
     )
 
 
@@ -60,15 +58,11 @@ def uninstall(run: Run) -> Conclusion:
         gateways.removed(run.server, looking.seen(facts), forget=bool(run.options.get("forget")))
         return Conclusion(True, "The email gateway is gone and what was there before is back.")
 
-    return _settle(
+    return _converged(
         run,
-        converge(
-            run,
-            observe=looking.observe,
-            plan=lambda facts: plan(facts, asked, key),
-            before_apply=lambda facts, todo: gateways.begin(run.server),
-            conclude=conclude,
-        ),
+        plan=lambda facts: plan(facts, asked, key),
+        before_apply=lambda facts, todo: gateways.begin(run.server),
+        conclude=conclude,
     )
 
 
@@ -79,11 +73,10 @@ def preview(run: Run) -> Conclusion:
     smarthost = rows.first()
     if smarthost is None:
         return _nothing_wanted()
-    return _with_relay(run, smarthost, lambda relay: _preview(run, relay))
+    return with_relay(run, smarthost, lambda relay: _preview(run, relay))
 
 
-def _preview(run: Run, relay) -> Conclusion:
-    run.mask(relay.password)
+def _preview(run: Run, relay: Relay) -> Conclusion:
     with run.step("observe", "Look at the server"):
         facts = looking.observe(run.connect())
         asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
@@ -91,38 +84,8 @@ def _preview(run: Run, relay) -> Conclusion:
     return refused(todo) if todo.refusals else shown(todo)
 
 
-def check(run: Run) -> Conclusion:
-    """Whether the server still is as the last install left it."""
-    gateway = Gateway.objects.of(run.server)
-    if gateway.applied is None:
-        return Conclusion(False, "No email gateway is installed.", cause="not-installed", hint="Install it first.")
-    return _with_relay(run, gateway.applied, lambda relay: _check(run, gateway, relay))
-
-
-def _check(run: Run, gateway: Gateway, relay) -> Conclusion:
-    run.mask(relay.password)
-    with run.step("observe", "Look at the server"):
-        facts = looking.observe(run.connect())
-        todo = plan(facts, Wanted(relay=relay), wanted.digest_key(run.server))
-    seen = looking.seen(facts)
-    outdated = gateway.applied.revision != gateway.applied_revision and seen.generation == gateway.generation
-    if todo.empty or (outdated and facts.running):
-        gateways.proved(run.server, gateway.applied, gateway.applied_revision, seen)
-        newer = " The provider's values were changed since: reinstall to use them." if outdated else ""
-        return Conclusion(True, f"The email gateway is as it was installed.{newer}", result={"queued": facts.queued})
-    found = [r.what for r in todo.refusals] or [step.title for step in todo.steps]
-    reason = f"The server is no longer as it was installed: {'; '.join(found)}."
-    gateways.broken(run.server, reason)
-    return Conclusion(
-        False,
-        reason,
-        cause="drift",
-        hint="Preview the changes, then reinstall to put them right.",
-        result=shown(todo).result,
-    )
-
-
-def _with_relay(run: Run, smarthost: Smarthost, then) -> Conclusion:
+def with_relay(run: Run, smarthost: Smarthost, then: Callable[[Relay], Conclusion]) -> Conclusion:
+    """`then` with the row's values as Postfix understands them, its password masked from here on."""
     try:
         relay = wanted.relay(smarthost)
     except Invalid as error:
@@ -148,11 +111,18 @@ def _explained(applied: Applied, preset: str) -> Conclusion:
     return replace(conclusion, outcome=outcome, hint=meaning.fix, cause=meaning.slug, result=conclusion.result | told)
 
 
-def _settle(run: Run, conclusion: Conclusion) -> Conclusion:
-    """After a failed change the panel says what is in force: the old, or that a person must look."""
-    if not conclusion.succeeded:
-        if conclusion.changed:
-            gateways.broken(run.server, conclusion.outcome)
-        elif run.handed_over:
+def _converged(run: Run, **how) -> Conclusion:
+    """Converges, and after a failure records what is in force: what was there before, or that a person must look."""
+    try:
+        conclusion = converge(run, observe=looking.observe, **how)
+    except LeaseLost:
+        raise  # another worker has this job, and its word counts
+    except Exception:
+        if not run.handed_over:
             gateways.put_back(run.server)
+        raise
+    if not conclusion.succeeded and conclusion.changed:
+        gateways.broken(run.server, conclusion.outcome)
+    elif not conclusion.succeeded:
+        gateways.put_back(run.server)
     return conclusion

@@ -11,7 +11,7 @@ from gateway.providers.preset import Preset
 from gateway.values import Values
 from servers.remote.secret import Secret
 
-BY_PORT = ("", "By port: TLS from the first byte on 465, STARTTLS elsewhere")
+BY_PORT = ("", "By port: 465 TLS, others STARTTLS")
 TYPED = tuple(name for name in values.STORED if name != "preset")
 
 

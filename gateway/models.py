@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models.functions import Lower
 
 from gateway import validators
 from servers.fields import SecretField
@@ -28,10 +29,9 @@ class SmarthostQuerySet(models.QuerySet):
 
     def with_use(self) -> "SmarthostQuerySet":
         """Adds `servers`: how many gateways want it or run on it."""
-        return self.annotate(
-            servers=Count("wanted_by", distinct=True)
-            + Count("applied_by", distinct=True, filter=~Q(applied_by__wanted=F("pk")))
-        )
+        used = Count("wanted_by", distinct=True)
+        outgoing = Count("applied_by", distinct=True, filter=~Q(applied_by__wanted=F("pk")))
+        return self.annotate(servers=used + outgoing).order_by(Lower("name"))
 
     def unused(self) -> "SmarthostQuerySet":
         return self.filter(wanted_by__isnull=True, applied_by__isnull=True)
