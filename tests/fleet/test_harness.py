@@ -95,6 +95,7 @@ def test_no_packet_can_leave(server: FleetServer) -> None:
     assert "Operation not permitted" in changed.stderr
 
 
+@pytest.mark.usefixtures("fleet")
 def test_a_range_goes_nowhere_once_its_bridge_is_gone() -> None:
     with reserved_label("gone") as label:
         with Fleet(label, []) as short_lived:
@@ -113,6 +114,7 @@ def test_two_fleets_do_not_see_each_other(fleet: Fleet) -> None:
     assert ssh(fleet.servers[0], "root", "true").returncode == 0
 
 
+@pytest.mark.usefixtures("fleet")
 def test_starting_over_sweeps_what_a_crash_left() -> None:
     with reserved_label("crashed") as label:
         crashed = Fleet(label, ["debian12"]).up()
