@@ -20,13 +20,9 @@ SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
 @register.simple_tag
 def icon(name: str, classes: str = "", label: str = ""):
     """A shape of the sprite. Decoration unless it has a `label`."""
-    naming = format_html('role="img" aria-label="{}"', label) if label else format_html('aria-hidden="true"')
+    naming = flatatt({"role": "img", "aria-label": label} if label else {"aria-hidden": "true"})
     return format_html(
-        '<svg class="icon {}" {} focusable="false"><use href="{}#{}"></use></svg>',
-        classes,
-        naming,
-        static(SPRITE),
-        name,
+        '<svg class="icon {}"{} focusable="false"><use href="{}#{}"></use></svg>', classes, naming, static(SPRITE), name
     )
 
 
