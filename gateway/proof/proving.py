@@ -20,6 +20,9 @@ CONNECT = Limits(total=20, idle=12)
 SCRIPT = Limits(total=100, idle=60, output=500_000)
 FORBIDDEN = "The server's SSH forwards no connections, so its own tools made the check."
 UNTRIED = "Sign-in could not be tried from this server; Postfix itself will prove it."
+ADDRESS = (
+    "The SMTP server is given as an address: Postfix compares certificates with names and may still refuse this one."
+)
 _SENDER = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}(@[A-Za-z0-9.-]{1,253})?")
 _HELO = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LOOKUP = ("name-unknown", "name-not-resolved")
@@ -62,6 +65,8 @@ class _Proving:
         self._scene = look(self._host, self._relay.host)
         if abs(self._scene.skew) > 300:
             self._notes.append(f"The server's clock is {abs(self._scene.skew):.0f} s off from the panel's.")
+        if script.is_address(self._relay.host) and self._relay.verify and self._relay.tls != "none":
+            self._notes.append(ADDRESS)
         target = self._allowed()
         way = "none"
         if target:

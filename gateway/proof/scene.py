@@ -21,7 +21,7 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+
 
 @dataclass(frozen=True)
 class Scene:
-    """addresses: of the relay, by the server's resolver. bundle, digest: its list of authorities, "" without one.
+    """addresses: of the relay, by the server's resolver, IPv4 first. bundle, digest: its list of authorities, "" without one.
 
     skew: seconds the server's clock is ahead of the panel's.
     """
@@ -53,7 +53,7 @@ def look(host: Host, name: str) -> Scene:
     digest, _, bundle = " ".join(said.get("bundle", [])).partition(" ")
     fqdn, clock = said.get("fqdn", [""])[:1], said.get("clock", [""])[:1]
     return Scene(
-        addresses=tuple(clean.line(address) for address in said.get("addresses", [])),
+        addresses=tuple(sorted(map(clean.line, said.get("addresses", [])), key=lambda address: ":" in address)),
         fqdn=fqdn[0] if fqdn and _HOST_NAME.fullmatch(fqdn[0]) else "",
         bundle=bundle if bundle in BUNDLES else "",
         digest=digest,

@@ -16,13 +16,14 @@ _DSN = re.compile(r"\bdsn=[245]\.\d{1,3}\.\d{1,3}")
 
 
 def tidy(text: str | bytes) -> str:
-    """One line of at most 4,000 characters; the repeated codes of a multi-line reply appear once."""
+    """One line of at most 4,000 characters, the beginning and the end of longer text; the repeated codes of a
+    multi-line reply appear once."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    text = _ANSI.sub("", str(text)[: 4 * _LIMIT])
-    text = _SPACES.sub(" ", _CONTROL.sub(" ", text)).strip()
-    text = _CODE_DASH.sub(r"\1 ", text)[:_LIMIT]
-    return _once(text)
+    if len(text) > _LIMIT:
+        text = f"{text[: _LIMIT // 2]} {text[-_LIMIT // 2 :]}"
+    text = _SPACES.sub(" ", _CONTROL.sub(" ", _ANSI.sub("", text))).strip()
+    return _once(_CODE_DASH.sub(r"\1 ", text))
 
 
 def without_names(text: str) -> str:

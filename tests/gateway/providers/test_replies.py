@@ -60,3 +60,8 @@ def test_hostile_text_is_explained_quickly_and_never_raises(text):
     started = time.monotonic()
     assert replies.explain(text, "no-such-preset").slug
     assert time.monotonic() - started < 1
+
+
+def test_the_end_of_a_long_log_is_read_too():
+    log = "postfix/smtp[1]: connecting\n" * 5000 + "status=deferred (Server certificate not verified)"
+    assert replies.explain(log).slug == "certificate-not-verified"
