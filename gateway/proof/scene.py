@@ -21,7 +21,7 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+
 
 @dataclass(frozen=True)
 class Scene:
-    """addresses: of the relay, by the server's resolver, IPv4 first. bundle, digest: its list of authorities, "" without one.
+    """addresses: of the relay by the server's resolver, IPv4 first. bundle, digest: its list of authorities, or "".
 
     skew: seconds the server's clock is ahead of the panel's.
     """
