@@ -194,9 +194,9 @@ class Run:
 
     def check_cancelled(self) -> None:
         """Raises Cancelled when somebody asked for it, LeaseLost when another worker holds the job. Call it between
-        steps; opening a step does."""
+        steps; opening a step does. Once the server has its script the run goes on to a true conclusion."""
         self.lease.check()
-        if Job.objects.filter(pk=self.job.pk, cancel_asked_at__isnull=False).exists():
+        if not self.handed_over and Job.objects.filter(pk=self.job.pk, cancel_asked_at__isnull=False).exists():
             raise Cancelled
 
     def flush(self) -> None:

@@ -1,7 +1,6 @@
 """The second service of the tests, put into the catalogue for one test at a time."""
 
 import pytest
-from django.test import override_settings
 
 
 @pytest.fixture
@@ -9,8 +8,8 @@ def toys(settings):
     """The service of tests/toyservice: one INSTALLED_APPS line and nothing else."""
     from servers import catalog
 
-    with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, "tests.toyservice"]):
-        yield catalog.find("toy.set")[0]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.toyservice"]
+    yield catalog.find("toy.set")[0]
     catalog._services.pop("toy")
 
 
