@@ -67,10 +67,11 @@ def uninstall(run: Run) -> Conclusion:
 
 
 def preview(run: Run) -> Conclusion:
-    """The plan and nothing else. options: smarthost (id; default: what is wanted), replace_mta."""
-    asked_for = run.options.get("smarthost")
-    rows = Smarthost.objects.filter(pk=asked_for) if asked_for else Smarthost.objects.filter(wanted_by=run.server.pk)
-    smarthost = rows.first()
+    """The plan and nothing else. options: smarthost (id; else what is wanted, else the default), replace_mta."""
+    if asked_for := run.options.get("smarthost"):
+        smarthost = Smarthost.objects.filter(pk=asked_for).first()
+    else:
+        smarthost = Gateway.objects.of(run.server).wanted or Smarthost.objects.default()
     if smarthost is None:
         return _nothing_wanted()
     return with_relay(run, smarthost, lambda relay: _preview(run, relay))

@@ -6,7 +6,7 @@ from django.http import HttpRequest, QueryDict
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
-from gateway import choice, gateways, mailtest, rules
+from gateway import choice, gateways, mailtest, rules, values
 from gateway.models import Gateway, Smarthost
 from gateway.providers import presets
 from gateway.providers.preset import Preset
@@ -14,7 +14,6 @@ from gateway.server_forms import ChoiceForm, OwnForm, TestForm
 from servers.jobs.models import Job, Status
 from servers.models import Server
 
-CARRIED = ("sending_domain", "helo_name", "root_address", "note")
 OTHER_MTA = "other-mta"  # the refusal a person can answer with a consent
 
 
@@ -38,7 +37,7 @@ def asked(request: HttpRequest, server: Server, gateway: Gateway, data: QueryDic
     if picked.smarthost is not None:
         return Asked(picked, ChoiceForm(data, choice=picked))
     loaded = default if data is not None and default is not None and data.get("password_from") else None
-    carried = {} if data is not None else {name: source[name] for name in CARRIED if name in source}
+    carried = {} if data is not None else {name: source[name] for name in values.FREE if name in source}
     form = OwnForm(data, server=server, by=user, choice=picked, defaults=loaded, initial=carried)
     return Asked(picked, form, loaded=loaded is not None)
 

@@ -66,11 +66,21 @@ class TestForm(forms.Form):
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
-    sender = forms.CharField(label="From", max_length=254, validators=[validators.email])
+    sender = forms.CharField(
+        label="From",
+        max_length=254,
+        required=False,
+        validators=[validators.email],
+        help_text="Blank: the address this account usually sends from.",
+    )
     recipient = forms.CharField(label="To", max_length=254, validators=[validators.email])
-    subject = forms.CharField(max_length=200, validators=[validators.line])
+    subject = forms.CharField(max_length=200, required=False, validators=[validators.line])
     body = forms.CharField(
-        max_length=20_000, widget=forms.Textarea(attrs={"rows": 4}), validators=[plain_text], strip=False
+        max_length=20_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        validators=[plain_text],
+        strip=False,
     )
     html = forms.ChoiceField(
         label="Format", choices=[("", "Plain text"), ("html", "HTML")], required=False, widget=forms.RadioSelect

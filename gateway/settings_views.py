@@ -9,14 +9,14 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import rules, smarthosts
+from gateway import rules, smarthosts, values
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
 from gateway.providers import presets
 from gateway.providers.preset import Preset
 
 FORM = "gateway/smarthost.html"
-CARRIED = ("name", "sending_domain", "helo_name", "root_address", "note")
+CARRIED = ("name", *values.FREE)
 
 
 @needs(Permission.SETTINGS)

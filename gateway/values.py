@@ -7,6 +7,7 @@ from servers.remote.secret import Secret
 
 # A stored password is meant for one account at one endpoint and is sent nowhere else (faults.md T29).
 ENDPOINT = ("host", "port", "username")
+FREE = ("sending_domain", "helo_name", "root_address", "note")  # what no preset decides
 
 
 @dataclass(frozen=True)

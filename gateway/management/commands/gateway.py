@@ -1,0 +1,132 @@
+"""The email gateway on the command line: manage.py gateway install|reinstall|uninstall|test|status|preview|check."""
+
+import sys
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+
+from gateway import gateways
+from gateway.management import words
+from gateway.models import Gateway
+from gateway.server_forms import TestForm
+from servers.jobs import launch
+from servers.jobs.models import Batch
+from servers.management import console
+
+HELP = {
+    "install": "make servers send through an SMTP provider",
+    "reinstall": "the same, for new values or after a change by hand",
+    "uninstall": "put back what was there before",
+    "preview": "show what an install would do, and do nothing",
+    "check": "look whether servers are as they were installed",
+    "test": "send a test email from each server and follow it",
+    "status": "what the panel knows, without asking the servers",
+}
+
+
+class Command(BaseCommand):
+    help = "The email gateway of servers: install, reinstall, uninstall, preview, check, test, status."
+
+    def add_arguments(self, parser):
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        for name, text in HELP.items():
+            verb = verbs.add_parser(name, help=text)
+            console.add_selection(verb)
+            if name == "status":
+                verb.add_argument("--json", action="store_true")
+                continue
+            console.add_following(verb)
+            console.add_actor(verb)
+            if name in ("install", "reinstall", "preview"):
+                verb.add_argument("--smarthost", metavar="NAME", help="default: what is wanted, else the default one")
+                verb.add_argument("--replace-mta", action="store_true", help="consent to remove another mail system")
+            if name in ("install", "reinstall", "uninstall"):
+                verb.add_argument("--dry-run", action="store_true", help="show the steps and change nothing")
+            if name == "uninstall":
+                verb.add_argument("--forget", action="store_true", help="also forget the values stored for the server")
+                verb.add_argument("--purge-queue", action="store_true", help="consent to lose mail that still waits")
+            if name == "test":
+                _test_arguments(verb)
+
+    def handle(self, **options):
+        try:
+            code = getattr(self, f"do_{options['verb']}")(options)
+        except ValidationError as error:
+            raise console.complaint(error) from error
+        except gateways.NothingWanted as error:
+            raise console.Usage(f"{error} {error.hint}") from error
+        except (launch.Busy, launch.Archived) as error:
+            self.stderr.write(f"{error} {error.hint}")
+            code = console.NOT_ALL
+        if code:
+            sys.exit(code)
+
+    def do_install(self, options) -> int:
+        if options["dry_run"]:
+            return self.do_preview(options)
+        servers, by = console.selection(options), console.actor(options["actor"])
+        smarthost = words.shared(options["smarthost"]) if options["smarthost"] else None
+        asked = {"replace_mta": True} if options["replace_mta"] else {}
+        batch = gateways.ask(f"gateway.{options['verb']}", servers, smarthost, by=by, options=asked)
+        return self._follow(batch, options)
+
+    do_reinstall = do_install
+
+    def do_preview(self, options) -> int:
+        servers, by = console.selection(options), console.actor(options["actor"])
+        asked = {"replace_mta": options["replace_mta"]}
+        if options["smarthost"]:
+            asked["smarthost"] = str(words.shared(options["smarthost"]).pk)
+        batch = launch.launch("gateway.preview", servers, by=by, options=asked)
+        code = self._follow(batch, options)
+        if not options["json"] and (options["wait"] or options["here"]):
+            words.print_previews(batch, self.stdout)
+        return code
+
+    def do_uninstall(self, options) -> int:
+        servers, by = console.selection(options), console.actor(options["actor"])
+        asked = {name: True for name in ("dry_run", "forget", "purge_queue") if options[name]}
+        return self._follow(launch.launch("gateway.uninstall", servers, by=by, options=asked), options)
+
+    def do_check(self, options) -> int:
+        servers, by = console.selection(options), console.actor(options["actor"])
+        return self._follow(launch.launch("gateway.check", servers, by=by), options)
+
+    def do_test(self, options) -> int:
+        form = TestForm(_mail(options))
+        if not form.is_valid():
+            raise ValidationError({name: list(texts) for name, texts in form.errors.items()})
+        servers, by = console.selection(options), console.actor(options["actor"])
+        return self._follow(launch.launch("gateway.test", servers, by=by, options=form.options()), options)
+
+    def do_status(self, options) -> int:
+        servers = console.selection(options)
+        known = {row.server_id: row for row in Gateway.objects.filter(server__in=servers).select_related("applied", "wanted")}
+        states = gateways.states(servers)
+        rows = [words.status(s, known.get(s.pk) or Gateway(server=s), states[s.pk]) for s in servers]
+        if options["json"]:
+            console.print_json({"servers": rows}, self.stdout)
+            return console.OK
+        for row in rows:
+            through = f" through {row['smarthost']} ({row['host']})" if row["smarthost"] else ""
+            detail = f": {row['detail']}" if row["detail"] else ""
+            self.stdout.write(f"{row['server']}: {row['state']}{through}, {row['queued']} waiting{detail}")
+        return console.OK
+
+    def _follow(self, batch: Batch, options: dict) -> int:
+        return console.follow(
+            batch, wait=options["wait"], as_json=options["json"], here=options["here"], out=self.stdout
+        )
+
+
+def _test_arguments(parser) -> None:
+    parser.add_argument("--from", dest="sender", default="", help="default: the account's usual sender")
+    parser.add_argument("--to", dest="recipient", required=True)
+    parser.add_argument("--subject", default="")
+    parser.add_argument("--body", default="")
+    parser.add_argument("--html", action="store_true")
+
+
+def _mail(options: dict) -> dict:
+    mail = {name: options[name] for name in ("sender", "recipient", "subject", "body")}
+    return mail | {"html": "html" if options["html"] else ""}

@@ -1,0 +1,71 @@
+"""What both commands of the gateway read and print."""
+
+import sys
+
+from gateway import rules, values
+from gateway.models import Gateway, Smarthost
+from servers.jobs.models import Batch
+from servers.management import console
+from servers.remote.secret import Secret
+
+
+def read_password() -> Secret:
+    """Standard input, byte for byte, without the line end a shell or an editor adds."""
+    typed = sys.stdin.buffer.read(2000) if hasattr(sys.stdin, "buffer") else sys.stdin.read(2000).encode()
+    return Secret(typed.removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def shared(name: str) -> Smarthost:
+    found = Smarthost.objects.shared().filter(name=name).first()
+    if found is None:
+        raise console.Usage(f"There is no SMTP provider named {name}.")
+    return found
+
+
+def document(smarthost: Smarthost) -> dict:
+    """What is stored, of the password only that there is one. `smarthost` from with_use()."""
+    stored = {name: getattr(smarthost, name) for name in values.STORED}
+    return {
+        "name": smarthost.name,
+        **stored,
+        "password": "set" if smarthost.has_password else "not set",
+        "default": smarthost.is_default,
+        "servers": smarthost.servers,
+        "warnings": rules.warnings(smarthost),
+    }
+
+
+def line(row: Smarthost) -> str:
+    used = f"{row.servers} server{'' if row.servers == 1 else 's'}"
+    password = "password set" if row.has_password else "password not set"
+    mark = " (default)" if row.is_default else ""
+    return f"{row.name}{mark}: {rules.label(row.preset)}, {row.host}:{row.port} {row.tls}, {password}, {used}"
+
+
+def status(server, gateway: Gateway, state) -> dict:
+    """One server of `gateway status`."""
+    applied = gateway.applied
+    return {
+        "server": server.name,
+        "state": state.word,
+        "detail": state.detail,
+        "smarthost": applied.name if applied else None,
+        "host": f"{applied.host}:{applied.port}" if applied else None,
+        "pending": gateway.pending,
+        "queued": gateway.queued,
+        "verified_at": gateway.verified_at,
+        "last_test": gateway.last_test,
+    }
+
+
+def print_previews(batch: Batch, out) -> None:
+    """The steps and the changes of main.cf, server by server."""
+    for job in batch.jobs.select_related("server").order_by("server__name"):
+        found = job.result.get("preview", {})
+        out.write(f"\n{job.server}: {job.outcome}")
+        for number, step in enumerate(found.get("steps", []), 1):
+            out.write(f"  {number}. {step['title']}")
+            for command in step["commands"]:
+                out.write(f"       {command}")
+        for diff in found.get("diffs", {}).values():
+            out.write(diff)

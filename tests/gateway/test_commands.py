@@ -1,0 +1,141 @@
+"""The command line of the email gateway: flags, documents, exit codes."""
+
+import io
+import json
+import sys
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from gateway.models import Gateway, Smarthost
+from servers.jobs.models import Job
+from servers.remote.secret import Secret
+from tests.factories import GatewayFactory, ServerFactory, SmarthostFactory
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "  canary #:{/&$'\"\\% é "
+
+
+def run(*argv: str, stdin: str | None = None, monkeypatch=None) -> tuple[int, str]:
+    """Exit code and standard output of one command."""
+    if stdin is not None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+    out = io.StringIO()
+    try:
+        call_command(*argv, stdout=out)
+    except SystemExit as leaving:
+        return leaving.code, out.getvalue()
+    except CommandError as error:
+        return error.returncode, out.getvalue()
+    return 0, out.getvalue()
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_password_from_standard_input_is_byte_exact(end, monkeypatch):
+    argv = ("smarthost", "add", "one", "--host", "smtp.example.com", "--username", "me", "--password-stdin", "--json")
+    code, printed = run(*argv, stdin=PASSWORD + end, monkeypatch=monkeypatch)
+    assert code == 0
+    assert Smarthost.objects.get(name="one").password == Secret(PASSWORD)
+    document = json.loads(printed)
+    assert (document["password"], document["tls"], document["port"]) == ("set", "starttls", 587)
+    assert "canary" not in printed
+
+
+def test_list_and_show_never_print_a_password():
+    SmarthostFactory(name="one", password=Secret("canary-cli"), default=True)
+    for argv in (("list",), ("list", "--json"), ("show", "one"), ("show", "one", "--json")):
+        code, printed = run("smarthost", *argv)
+        assert code == 0
+        assert "one" in printed
+        assert "canary-cli" not in printed
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("smarthost", "add", "x", "--host", "a b"),
+        ("smarthost", "add", "x", "--host", "smtp.example.com", "--port", "70000"),
+        ("smarthost", "add", "x", "--host", "smtp.example.com", "--port", "465", "--tls", "starttls"),
+        ("smarthost", "add", "x", "--preset", "nonsense"),
+        ("smarthost", "add", "a\nb", "--host", "smtp.example.com"),
+        ("smarthost", "show", "nobody"),
+        ("smarthost", "set-default", "nobody"),
+        ("gateway", "install"),
+        ("gateway", "install", "nosuch"),
+        ("gateway", "install", "--all", "--smarthost", "nobody"),
+        ("gateway", "install", "--all"),
+        ("gateway", "test", "--all", "--to", "not an address"),
+    ],
+)
+def test_wrong_usage_exits_with_two_and_saves_nothing(argv):
+    ServerFactory(name="web")
+    assert run(*argv)[0] == 2
+    assert not Smarthost.objects.exists()
+    assert not Job.objects.exists()
+
+
+def test_set_default_moves_the_default():
+    SmarthostFactory(name="one", default=True)
+    SmarthostFactory(name="two")
+    assert run("smarthost", "set-default", "two")[0] == 0
+    assert Smarthost.objects.default().name == "two"
+
+
+def test_install_takes_the_named_provider_for_every_selected_server():
+    smarthost = SmarthostFactory(name="one")
+    tagged = [ServerFactory(tags=["shop"]), ServerFactory(tags=["shop"])]
+    ServerFactory()
+    code, printed = run("gateway", "install", "--tag", "shop", "--smarthost", "one", "--json")
+    document = json.loads(printed)
+    assert code == 0
+    assert document["counts"] == {"queued": 2}
+    assert {job["server"] for job in document["jobs"]} == {server.name for server in tagged}
+    assert set(document["jobs"][0]) >= {
+        *("id", "server", "action", "status", "changed", "outcome", "seconds", "steps", "result")
+    }
+    assert set(Gateway.objects.values_list("wanted", flat=True)) == {smarthost.pk}
+
+
+def test_install_takes_the_default_where_nothing_was_chosen():
+    default, other = SmarthostFactory(default=True), SmarthostFactory()
+    fresh, chosen = ServerFactory(), GatewayFactory(wanted=other).server
+    assert run("gateway", "install", fresh.name, chosen.name)[0] == 0
+    assert Gateway.objects.get(server=fresh).wanted == default
+    assert Gateway.objects.get(server=chosen).wanted == other
+
+
+def test_a_dry_run_wants_nothing_and_takes_no_slot():
+    SmarthostFactory(name="one")
+    server = ServerFactory()
+    assert run("gateway", "install", server.name, "--smarthost", "one", "--dry-run")[0] == 0
+    job = Job.objects.get()
+    assert (job.action, job.mutating) == ("gateway.preview", False)
+    assert not Gateway.objects.exists()
+
+
+def test_a_busy_server_is_said_with_exit_code_one():
+    SmarthostFactory(default=True)
+    server = ServerFactory()
+    assert run("gateway", "install", server.name)[0] == 0
+    assert run("gateway", "install", server.name)[0] == 1
+    assert Job.objects.count() == 1
+
+
+def test_wait_without_a_worker_says_so_at_once(capsys):
+    SmarthostFactory(default=True)
+    server = ServerFactory()
+    assert run("gateway", "install", server.name, "--wait")[0] == 1
+    assert "--here" in capsys.readouterr().err
+
+
+def test_status_knows_every_selected_server_in_few_queries(django_assert_max_num_queries):
+    for _ in range(5):
+        GatewayFactory(working=True, queued=2)
+    ServerFactory(name="bare")
+    with django_assert_max_num_queries(3):
+        code, printed = run("gateway", "status", "--all", "--json")
+    rows = {row["server"]: row for row in json.loads(printed)["servers"]}
+    assert code == 0
+    assert rows["bare"]["state"] == "absent"
+    assert [row["state"] for row in rows.values()].count("working") == 5

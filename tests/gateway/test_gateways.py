@@ -1,0 +1,135 @@
+"""What is wanted, what is in force, and what is said about it."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from gateway import gateways, smarthosts, values, wanted
+from gateway.gateways import Seen
+from gateway.models import Gateway, Tls
+from gateway.values import Values
+from servers.jobs.launch import Busy
+from servers.jobs.models import Job
+from servers.remote.secret import Secret
+from tests.factories import GatewayFactory, JobFactory, OwnSmarthostFactory, ServerFactory, SmarthostFactory
+
+pytestmark = pytest.mark.django_db
+SEEN = Seen(generation="abc", queued=2, os_name="Debian", postfix="3.7.11", log_source="journal")
+
+
+def test_states_of_many_servers_take_one_query(django_assert_num_queries):
+    working, bare = [GatewayFactory(working=True).server for _ in range(3)], ServerFactory()
+    Gateway.objects.filter(server=working[1]).update(state="broken", reason="Edited by hand.")
+    Gateway.objects.filter(server=working[2]).update(in_doubt=True)
+    busy = GatewayFactory(working=True).server
+    JobFactory(server=busy, action="gateway.install")
+    tested = GatewayFactory(working=True).server
+    JobFactory(server=tested, action="gateway.test", mutating=False)
+    with django_assert_num_queries(1):
+        found = gateways.states([*working, busy, tested, bare])
+    words = [found[server.pk].word for server in (*working, busy, tested, bare)]
+    assert words == ["working", "needs-you", "unknown", "checking", "working", "absent"]
+    assert found[working[1].pk].detail == "Edited by hand."
+
+
+def test_applied_changes_only_by_proof(administrator):
+    gateway = GatewayFactory()
+    server, smarthost = gateway.server, gateway.wanted
+    gateways.begin(server)
+    assert gateways.state_of(Gateway.objects.get(server=server)).word == "unknown"
+    gateways.put_back(server)
+    assert gateways.state_of(Gateway.objects.get(server=server)).word == "absent"
+    gateways.proved(server, smarthost, smarthost.revision, SEEN)
+    proved = Gateway.objects.get(server=server)
+    assert (proved.applied, proved.state, proved.queued, proved.generation) == (smarthost, "working", 2, "abc")
+    assert not proved.pending
+
+
+def test_a_proof_does_not_undo_what_was_wanted_meanwhile():
+    gateway, newer = GatewayFactory(), SmarthostFactory()
+    Gateway.objects.filter(pk=gateway.pk).update(wanted=newer)
+    gateways.proved(gateway.server, gateway.wanted, 1, SEEN)
+    now = Gateway.objects.get(pk=gateway.pk)
+    assert (now.wanted, now.applied, now.pending) == (newer, gateway.wanted, True)
+
+
+def test_a_rotated_password_counts_as_not_applied(administrator):
+    gateway = GatewayFactory(working=True)
+    new = values.replace(values.of(gateway.wanted), password=Secret("rotated"))
+    smarthosts.change(gateway.wanted, gateway.wanted.name, new, by=administrator)
+    assert Gateway.objects.get(pk=gateway.pk).pending
+
+
+def test_uninstalled_keeps_or_forgets_what_was_typed():
+    own = OwnSmarthostFactory()
+    GatewayFactory(server=own.server, wanted=own, working=True)
+    gateways.removed(own.server, SEEN, forget=False)
+    assert Gateway.objects.get(server=own.server).wanted == own
+    gateways.removed(own.server, SEEN, forget=True)
+    assert Gateway.objects.get(server=own.server).wanted is None
+    assert not own.server.own_smarthosts.exists()
+
+
+def test_ask_saves_nothing_when_the_server_is_busy(administrator):
+    gateway = GatewayFactory(working=True)
+    JobFactory(server=gateway.server, action="gateway.check", mutating=True)
+    with pytest.raises(Busy):
+        gateways.ask("gateway.install", [gateway.server], SmarthostFactory(), by=administrator)
+    assert Gateway.objects.get(pk=gateway.pk).wanted == gateway.wanted
+    assert Job.objects.count() == 1
+
+
+def test_a_provider_without_its_password_is_not_installed(administrator):
+    with pytest.raises(ValidationError, match="none is stored"):
+        gateways.ask("gateway.install", [ServerFactory()], SmarthostFactory(password=None), by=administrator)
+
+
+def test_without_a_provider_there_is_nothing_to_install(administrator):
+    with pytest.raises(gateways.NothingWanted):
+        gateways.ask("gateway.install", [ServerFactory()], by=administrator)
+
+
+# ── rows → what Postfix understands ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_row_becomes_a_relay():
+    row = SmarthostFactory(
+        host="smtp.example.com",
+        port=465,
+        tls=Tls.IMPLICIT,
+        verify_certificate=False,
+        username="me",
+        password=Secret("pw"),
+        helo_name="web.example.com",
+        root_address="admin@example.com",
+    )
+    relay = wanted.relay(row)
+    assert (relay.host, relay.port, relay.tls, relay.verify) == ("smtp.example.com", 465, "implicit", False)
+    assert (relay.username, relay.password) == ("me", Secret("pw"))
+    assert (relay.helo_name, relay.root_address, relay.rewrite) == (
+        "web.example.com",
+        "admin@example.com",
+        "@example.com",
+    )
+
+
+def test_a_token_for_both_fields_signs_in_with_both(administrator):
+    row = smarthosts.create("p", Values(preset="postmark", password=Secret("token-1")), by=administrator)
+    relay = wanted.relay(row)
+    assert (relay.username, relay.password) == ("token-1", Secret("token-1"))
+
+
+def test_a_provider_that_wants_from_to_be_the_login_rewrites_every_sender(administrator):
+    new = Values(preset="m365", username="box@example.com", password=Secret("pw"), sending_domain="example.com")
+    assert wanted.relay(smarthosts.create("m", new, by=administrator)).forced_sender == "box@example.com"
+
+
+def test_a_relay_without_sign_in_has_no_password(administrator):
+    relay = wanted.relay(smarthosts.create("g", Values(preset="godaddy-relay"), by=administrator))
+    assert (relay.username, relay.password, relay.tls) == ("", None, "none")
+
+
+def test_digest_keys_differ_by_server_and_stay():
+    one, two = ServerFactory(), ServerFactory()
+    assert wanted.digest_key(one) == wanted.digest_key(one)
+    assert wanted.digest_key(one) != wanted.digest_key(two)
+    assert len(wanted.digest_key(one)) == 32
