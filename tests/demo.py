@@ -6,15 +6,10 @@ Servers, provider and names live on a bridge of their own; see tests/fleet/READM
 
 import argparse
 import json
-import os
-import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from rich.console import Console
@@ -22,81 +17,12 @@ from rich.table import Table
 
 from tests.fleet.fleet import ACCOUNT, Fleet
 from tests.fleet.host import FleetError, obstacles
+from tests.panel import Panel, PanelError, free_port
 
-ROOT = Path(__file__).resolve().parent.parent
 DISTROS = ("debian12", "ubuntu2404")
 SENDER = "demo@example.org"
 RECIPIENT = "inbox@provider.test"
 TAG = "demo"
-
-
-class DemoFailed(Exception):
-    """A part of the main job did not work."""
-
-
-class Panel:
-    """`manage.py up` in a process of its own, and the command line beside it."""
-
-    def __init__(self, data: Path, port: int):
-        self.port = port
-        self.environment = os.environ | {"FLEETPOST_DATA": str(data)}
-        self.log = data.with_suffix(".log")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "up", "--port", str(port)],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def wait_until_up(self, seconds: float = 90) -> None:
-        end = time.monotonic() + seconds
-        while "Ctrl-C stops it" not in self.log.read_text():
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise DemoFailed(f"the panel did not start:\n{self.log.read_text()}")
-            time.sleep(0.1)
-
-    def sign_in_link(self) -> str:
-        found = re.search(r"http://\S+sign-in\S+", self.log.read_text())
-        return found.group(0) if found else f"http://127.0.0.1:{self.port}/"
-
-    def manage(self, *arguments: str, typed: str = "", codes: tuple[int, ...] = (0,)) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        if done.returncode not in codes:
-            raise DemoFailed(
-                f"manage.py {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
-        return done.stdout
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-
-
-def free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return probe.getsockname()[1]
-            except OSError:
-                continue
-    raise DemoFailed("no free port on 127.0.0.1")
 
 
 def enrol(panel: Panel, fleet: Fleet) -> None:
@@ -203,7 +129,7 @@ def main() -> int:
         return 0 if done else 1
     except KeyboardInterrupt:
         return 0 if not chosen.once else 130
-    except (DemoFailed, FleetError) as problem:
+    except (PanelError, FleetError) as problem:
         console.print(f"The demo failed: {problem}", style="red", markup=False)
         return 1
     finally:
