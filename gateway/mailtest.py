@@ -53,17 +53,34 @@ def last(server: Server) -> Job | None:
     return tests.order_by("-id").first()
 
 
-def stages(job: Job) -> list[Stage]:
+def shown(job: Job, smarthost: Smarthost | None, user: User) -> dict:
+    """Context of test_result.html: the way as far as it got, and the reply. Who may not know the provider's details
+    reads neither its host nor its login in them."""
+    result = job.result
+    if smarthost is not None and not knows_details(smarthost, user):
+        result = {name: _without(value, smarthost) for name, value in result.items()}
+    return {"tested": job, "stages": _stages(job, result), "reply": result.get("reply", "")}
+
+
+def _without(value, smarthost: Smarthost):
+    if not isinstance(value, str):
+        return value
+    for detail in (smarthost.host, smarthost.username):
+        value = value.replace(detail, "the provider") if detail else value
+    return value
+
+
+def _stages(job: Job, result: dict) -> list[Stage]:
     """queued → handed over → accepted, as far as it got."""
-    result, delivery = job.result, job.result.get("delivery", "")
+    delivery, relay = result.get("delivery", ""), result.get("relay", "")
     if not result.get("queue_id"):
-        return [Stage("Queued on the server", "running" if job.live else "failed")]
-    found = [Stage("Queued on the server", "ok", result["queue_id"])]
-    relay = result.get("relay", "")
+        return [Stage("Queued on the server", "running" if job.live else "fail")]
     reached = bool(relay) and relay != "none"
-    found.append(Stage("Handed over", "ok" if reached else "fail" if delivery else "running", relay if reached else ""))
-    found.append(Stage(_ENDS.get(delivery, "Accepted by the provider"), delivery or "running", _ids(result)))
-    return found
+    return [
+        Stage("Queued on the server", "ok", result["queue_id"]),
+        Stage("Handed over", "ok" if reached else "fail", relay if reached else ""),
+        Stage(_ENDS.get(delivery, "Accepted by the provider"), delivery or "running", _ids(result)),
+    ]
 
 
 _ENDS = {"deferred": "Not accepted yet", "bounced": "Refused", "queued": "Still in the queue"}

@@ -14,7 +14,7 @@ from gateway.server_forms import ChoiceForm, OwnForm, TestForm
 from servers.jobs.models import Job, Status
 from servers.models import Server
 
-OTHER_MTA = "other-mta"  # the refusal a person can answer with a consent
+OTHER_MTA, QUEUED_MAIL = "other-mta", "queued-mail"  # the refusals a person can answer with a consent
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,13 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "consent": _consent(server),
         "test_form": test or (mailtest.form(gateway, user) if gateway.installed else None),
         "test_preset": _test_preset(gateway, user),
-        "tested": tested,
-        "stages": mailtest.stages(tested) if tested else [],
-    }
+    } | (mailtest.shown(tested, gateway.applied, user) if tested else {})
+
+
+def mail_waits(gateway: Gateway) -> bool:
+    """At the last look, or when an uninstall was refused because of it."""
+    last = Job.objects.filter(server=gateway.server_id, action="gateway.uninstall").order_by("-id").first()
+    return gateway.queued > 0 or (last is not None and last.cause == QUEUED_MAIL)
 
 
 def uninstall_effects(gateway: Gateway) -> list[str]:

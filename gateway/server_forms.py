@@ -105,7 +105,9 @@ class UninstallForm(forms.Form):
         help_text="Without this, the uninstall stops while mail is waiting and Postfix would go with it.",
     )
 
-    def __init__(self, *args, gateway: Gateway, **kwargs):
+    def __init__(self, *args, gateway: Gateway, mail_waits: bool, **kwargs):
         super().__init__(*args, **kwargs)
-        if gateway.queued == 0:
+        if gateway.wanted is not None and gateway.wanted.server_id is None:
+            self.fields["forget"].label = "Also forget which provider was chosen for this server"
+        if not mail_waits:
             del self.fields["purge_queue"]

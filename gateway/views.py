@@ -68,7 +68,7 @@ def previewed(request: HttpRequest, pk, job) -> HttpResponse:
 @needs(Permission.RUN)
 def uninstall(request: HttpRequest, pk) -> HttpResponse:
     server, gateway = _gateway(request, pk)
-    form = UninstallForm(request.POST or None, gateway=gateway)
+    form = UninstallForm(request.POST or None, gateway=gateway, mail_waits=panel.mail_waits(gateway))
     if request.method == "POST" and form.is_valid():
         return _launched(request, server, "gateway.uninstall", None, form.cleaned_data)
     context = {
@@ -109,7 +109,7 @@ def test(request: HttpRequest, pk) -> HttpResponse:
 def tested(request: HttpRequest, pk, job) -> HttpResponse:
     server, gateway = _gateway(request, pk)
     job = get_object_or_404(Job, pk=job, server=server, action="gateway.test")
-    context = {"server": server, "gateway": gateway, "tested": job, "stages": mailtest.stages(job)}
+    context = {"server": server, "gateway": gateway} | mailtest.shown(job, gateway.applied, request.user)
     answer = page.stop_polling if job.finished else page.render
     return answer(request, "gateway/tested.html", context)
 

@@ -313,6 +313,18 @@ def test_a_test_result_explains_a_failure_in_three_lines(operator_client, server
         assert part in text
 
 
+def test_a_test_result_names_a_shared_provider_only_to_administrators(clients, server, default):
+    GatewayFactory(server=server, wanted=default, working=True)
+    reply = f"host {DEFAULT['host']}[192.0.2.1] said: 535 5.7.8 {DEFAULT['username']}: wrong"
+    result = {"queue_id": "4jW", "delivery": "deferred", "reply": reply, "relay": f"{DEFAULT['host']}[192.0.2.1]:587"}
+    job = JobFactory(server=server, action="gateway.test", mutating=False, failed=True, result=result)
+    for role, knows in (("administrator", True), ("operator", False), ("customer", False), ("viewer", False)):
+        for path in (services(server), page("tested", server, job.pk)):
+            text = clients[role].get(path).content.decode()
+            assert (DEFAULT["host"] in text) == knows, role
+            assert "535 5.7.8" in text
+
+
 def _values(smarthost: Smarthost) -> dict:
     return {name: getattr(smarthost, name) for name in ("host", "port", "username", "sending_domain")}
 
