@@ -114,7 +114,8 @@ def _needing(found: list[Look], user: User) -> list[dict]:
             service, state = broken
             url = reverse("servers:services", args=[look.server.pk])
             reason = f"{service.label}: {state.detail}" if state.detail else f"{service.label} does not work"
-            lines.append({"server": look.server, "reason": reason, "url": url, "fix": f"Fix {service.label.lower()}"})
+            fix = f"Fix {service.label.lower()}" if may(user, Permission.RUN) else "View services"
+            lines.append({"server": look.server, "reason": reason, "url": url, "fix": fix})
     return lines
 
 
@@ -143,8 +144,8 @@ def _first_steps(user: User, servers: list[Server], found: list[Look]) -> list[d
     provider = Smarthost.objects.shared().exists()
     on_server = reverse("servers:services", args=[first.pk]) if first else ""
     steps = [
-        ("Add an SMTP provider", "Where mail goes: host, user name, password.", provider, reverse("smarthosts:add")),
-        ("Add a server", "Its address, its host key, and how to sign in.", bool(servers), reverse("servers:add")),
+        ("Add SMTP provider", "Where mail goes: host, user name, password.", provider, reverse("smarthosts:add")),
+        ("Add server", "Its address, its host key, and how to sign in.", bool(servers), reverse("servers:add")),
         ("Install email gateway", "On the server’s Services tab; a preview comes first.", False, on_server),
         ("Send test email", "And read the provider’s own reply.", False, ""),
     ]
