@@ -36,6 +36,7 @@ def command(socket: Path) -> list[str]:
         "appendonly": "yes",
         "save": "",
         "daemonize": "no",
+        "logfile": str(socket.parent / "broker.log"),
         "loglevel": "warning",
         "maxmemory-policy": "noeviction",
     }

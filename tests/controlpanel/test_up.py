@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 
 import pytest
@@ -56,3 +57,13 @@ def test_a_part_that_dies_is_started_again_and_jobs_go_on(start):
         answer = panel.manage("fleet", "check", "nowhere", "--wait", "--json", codes=(1,))
         assert '"status": "failed"' in answer, part
     assert panel.get("/healthz")[0] == 200
+
+
+def test_a_taken_port_is_said_and_nothing_is_started(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        panel = Panel(tmp_path / "var", other.getsockname()[1])
+        assert panel.process.wait(60) == 1
+        assert "cannot listen on 127.0.0.1" in panel.log.read_text()
+        assert panel.processes() == set()

@@ -42,6 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args, host: str, port: int, **options) -> None:
+        _refuse_taken(host, port)
         call_command("migrate", interactive=False, verbosity=0)
         _collect_static()
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -55,7 +56,9 @@ class Command(BaseCommand):
 
     def _parts(self, host: str, port: int) -> list[Part]:
         python = [sys.executable, "-m"]
-        celery = [*python, "celery", "-A", "controlpanel"]
+        celery = [*python, "celery", "--quiet", "-A", "controlpanel"]
+        # Celery warns root of pickled messages; ours are JSON and carry one number.
+        calm = {"PYTHONWARNINGS": "ignore:::celery.platforms"}
         parts = []
         if settings.EMBEDDED_BROKER and not broker.answers(settings.CELERY_BROKER_URL):
             parts.append(
@@ -73,11 +76,13 @@ class Command(BaseCommand):
                     *("worker", "--pool", "threads", "--concurrency", str(settings.WORKER_THREADS)),
                     *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
                 ],
+                env=calm,
                 grace=30,
             ),
             Part(
                 "scheduler",
                 [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(settings.DATA_DIR / "scheduler")],
+                env=calm,
             ),
             Part(
                 "web server",
@@ -101,6 +106,17 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Another program on the port would answer in the panel's place, and be taken for it."""
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise CommandError(f"The panel cannot listen on {host} port {port}: {error.strerror}. Try --port.") from error
 
 
 def _listens(host: str, port: int) -> bool:
