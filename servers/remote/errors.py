@@ -59,27 +59,33 @@ class TooOld(RemoteError):
     hint = "Update OpenSSH there, or remove restrictive Ciphers, MACs and KexAlgorithms lines from its sshd_config."
 
 
-class HostKeyUnknown(RemoteError):
+class HostKeyRefused(RemoteError):
+    """The server's host key is not an accepted one.
+
+    offered: the key it showed, or None when it showed no key of any kind we read. No credential was sent.
+    """
+
+    cause = "host-key"
+
+    def __init__(self, message: str = "", hint: str = "", *, offered: PinnedKey | None = None):
+        super().__init__(message, hint)
+        self.offered = offered
+
+
+class HostKeyUnknown(HostKeyRefused):
     """Nobody has accepted this server's host key yet."""
 
     cause = "host-key-unknown"
     hint = "Compare the fingerprint with the one on the server and accept it on the server's page."
 
 
-class HostKeyChanged(RemoteError):
-    """The server shows a different host key than the one that was accepted.
-
-    offered: the key it showed, or None when it showed no key of any kind we read. No credential was sent.
-    """
+class HostKeyChanged(HostKeyRefused):
+    """The server shows a different host key than the one that was accepted."""
 
     cause = "host-key-changed"
     hint = (
         "If the server was reinstalled, compare the new fingerprint and accept it; if not, somebody may be in between."
     )
-
-    def __init__(self, message: str = "", hint: str = "", *, offered: PinnedKey | None = None):
-        super().__init__(message, hint)
-        self.offered = offered
 
 
 class SignInRefused(RemoteError):

@@ -108,8 +108,6 @@ def connect(
 
     passed: told (stage, evidence) after each of name, tcp, ssh, host-key, sign-in.
     """
-    if not login.pinned:
-        raise HostKeyUnknown()
     with contextlib.ExitStack() as opened:
         jump = _jump(login.jump, limits)
         if jump:
@@ -174,7 +172,9 @@ def _reach(address: str, port: int, jump: "SshHost | None", limits: Limits, pass
 
 
 def _greeted(login: Login, jump: "SshHost | None", limits: Limits, passed) -> "_Transport":
-    kinds = tuple(name for pin in login.pinned for name in _KINDS.get(pin.kind, ()))
+    pinned = {pin.kind for pin in login.pinned} or set(_KINDS)
+    # A server with several keys must show the pinned one.
+    kinds = tuple(name for kind, names in _KINDS.items() if kind in pinned for name in names)
     try:
         transport = _greet(_reach(login.address, login.port, jump, limits, passed), kinds, limits)
     except _OtherKind:
@@ -221,7 +221,7 @@ def _shown(transport: _Transport) -> PinnedKey:
 def _check_key(transport: _Transport, login: Login) -> None:
     shown = _shown(transport)
     if shown not in login.pinned:
-        raise HostKeyChanged(offered=shown)
+        raise (HostKeyChanged if login.pinned else HostKeyUnknown)(offered=shown)
 
 
 @lru_cache(maxsize=1024)
@@ -237,12 +237,12 @@ def _key(private: Secret) -> paramiko.PKey:
 def _sign_in(transport: _Transport, login: Login, limits: Limits) -> str:
     """Tries the key, then the password. Returns how it went in."""
     ways = []
+    transport.auth_timeout = limits.idle
     if login.private_key:
         key = _key(login.private_key)
         ways.append(("key", lambda: transport.auth_publickey(login.user, key)))
     if login.password:
         ways.append(("password", lambda: transport.auth_password(login.user, login.password.reveal())))
-    transport.auth_timeout = limits.idle
     allowed: list[str] = []
     for way, attempt in ways:
         try:
@@ -270,10 +270,13 @@ def _sign_in_broke(transport: _Transport) -> RemoteError:
 def _refused(login: Login, tried: list[str], allowed: list[str]) -> SignInRefused:
     if not tried:
         return SignInRefused("No key and no password is stored for this server.", "Choose an SSH key for it.")
+    hint = ""
     message = f"The server refused {login.user} with this {' and this '.join(tried)}."
+    if "password" in tried:
+        hint = "Check the user name and the password, and PermitRootLogin in the server's sshd_config."
     if allowed:
         message += f" It accepts: {clean.line(', '.join(allowed))}."
-    return SignInRefused(message)
+    return SignInRefused(message, hint)
 
 
 class SshHost:
