@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from servers import checking, inventory, sshkeys, trust
+from servers import catalog, checking, inventory, sshkeys, trust
 from servers.forms import SignInForm, WhereForm
 from servers.models import Server
 from servers.remote.host import RemoteError
@@ -64,6 +64,8 @@ def _page(request, server: Server, form: SignInForm | None = None, status: int =
         "waiting": trust.waiting(server),
         "check": check,
         "last": checking.last(server),
+        "checked": _checked_since(server, pinned),
+        "installs": [action.label for service in catalog.services() for action in service.actions if _installs(action)],
         "public_key": key.public,
         "paste_command": sshkeys.paste_command(key),
         "ready": server.reach == Server.Reach.OK and check is None,
@@ -72,17 +74,27 @@ def _page(request, server: Server, form: SignInForm | None = None, status: int =
     return page.render(request, "servers/setup.html", context, status=status)
 
 
+def _checked_since(server: Server, pinned) -> bool:
+    """Whether the last check is about the accepted key; the first contact only read it."""
+    return bool(pinned and server.checked_at and (not pinned.accepted_at or server.checked_at > pinned.accepted_at))
+
+
+def _installs(action: catalog.Action) -> bool:
+    return action.slug == "install"
+
+
 @needs(Permission.EDIT_SERVERS)
 @require_POST
 def pin(request, pk):
     server = one(request, pk)
+    earlier = trust.pinned(server)
     try:
         key = trust.pin_host_key(server, request.POST.get("fingerprint", ""), by=request.user)
     except ValidationError as error:
         messages.error(request, f"{' '.join(error.messages)} Check the connection again to see what it offers now.")
     else:
         messages.success(request, f"The host key {key.fingerprint} is accepted.")
-        if server.checked_at:
+        if earlier:
             checking.ask(server, by=request.user)
     return _back(request, server)
 
