@@ -40,6 +40,7 @@ _CONFIGURATION = (
     "relay(ing)? (access )?denied",
     "must issue a starttls",
     "sending paused",
+    "(relay|sending|submission) ?(limit|quota) ?exceeded",
     "your .*account .*(suspended|disabled|paused|under review)",
 )
 # Mail to these reaches a person. Every name is one that system programs really send to.

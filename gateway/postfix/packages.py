@@ -8,16 +8,27 @@ from servers.remote.plan import Step
 _APT = f"""B={paths.BEFORE}
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 apt() {{
-  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \\
-    -o Dpkg::Options::=--force-confold "$@" </dev/null
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \\
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" </dev/null
 }}
 fetch() {{ apt install "$@" || {{ apt update && apt install "$@"; }}; }}
 there() {{ dpkg-query -W -f '${{db:Status-Status}}' "$1" 2>/dev/null | grep -qx installed; }}
 note() {{ cat "$B/$1" - 2>/dev/null | sort -u >"$B/$1.new" && mv "$B/$1.new" "$B/$1"; }}
-ours() {{ grep -vx -e ca-certificates -e openssl "$B/packages" 2>/dev/null || :; }}
-others() {{ # names on stdin that are not among the arguments
+"""
+_GIVE_BACK = """ours() { grep -vx -e ca-certificates -e openssl "$B/packages" 2>/dev/null || :; }
+others() { # names on stdin that are not among the arguments
   while read -r name; do case " $* " in *" $name "*) ;; *) echo "$name";; esac; done
-}}
+}
+along() { # what would go besides the arguments
+  apt -s purge "$@" | sed -n 's/^\\(Remv\\|Purg\\) \\([^ ]*\\).*/\\2/p' | others "$@"
+}
+give_back() { # everything we installed goes, or Postfix alone where something has come to need the rest
+  set -- postfix $(ours)
+  [ -z "$(along "$@")" ] || set -- postfix
+  extra=$(along "$@")
+  [ -z "$extra" ] || { echo "These packages need a mail system and would go too:" $extra; return 1; }
+  apt purge "$@"
+}
 """
 # What a saved mail system needs besides its packages. Its queue stays where it is: it is removed, not purged.
 _MTA_FILES = (
@@ -55,10 +66,10 @@ def remove(distro: Distro, *, purge_queue: bool, mtas: tuple[str, ...]) -> Step:
 
 def remove_extra(distro: Distro) -> Step:
     """On a server whose Postfix stays: the packages we added to it go, if nothing needs them."""
-    do = _APT + (
-        "set -- $(ours)\n"
+    do = (
+        _APT + _GIVE_BACK + "set -- $(ours)\n"
         '[ $# != 0 ] || { echo "::unchanged"; exit 0; }\n'
-        'extra=$(apt -s purge "$@" | sed -n "s/^\\(Remv\\|Purg\\) \\([^ ]*\\).*/\\2/p" | others "$@")\n'
+        'extra=$(along "$@")\n'
         'if [ -n "$extra" ]; then echo "kept, because these need it:" $extra; else apt purge "$@"; fi\n'
     )
     return Step("extra", "Remove added packages", do if distro.manager == "apt" else "echo ::unchanged", limit=600)
@@ -103,12 +114,12 @@ def _unmask(distro: Distro) -> str:
 
 def _apt_undo(distro: Distro) -> str:
     """A mail system that was replaced returns. Otherwise the packages stay: nothing runs, and the next try is quick."""
-    return f"""{_APT}
+    return f"""{_APT}{_GIVE_BACK}
 {_unmask(distro)}
 if [ -s "$B/removed" ]; then
   fetch $(cat "$B/removed")
   [ ! -e "$B/mta.tar" ] || tar -C / --skip-old-files -xf "$B/mta.tar"
-  apt purge postfix
+  give_back
   rm -rf "$B"
 fi
 """
@@ -118,7 +129,7 @@ def _queue_guard(purge_queue: bool) -> str:
     if purge_queue:
         return ""
     queues = " ".join(f"{paths.SPOOL}/{name}" for name in ("deferred", "active", "incoming", "hold", "maildrop"))
-    return f"""postfix stop >/dev/null 2>&1 || :
+    return f"""systemctl stop postfix
 if [ -n "$(find {queues} -type f 2>/dev/null | head -n 1)" ]; then
   systemctl start postfix
   echo "Mail came into the queue meanwhile; nothing was removed."; exit 1
@@ -126,18 +137,14 @@ fi
 """
 
 
-_GOES = "sed -n 's/^\\(Remv\\|Purg\\) \\([^ ]*\\).*/\\2/p'"
-_APT_REMOVE = f"""{_APT}
+_APT_REMOVE = f"""{_APT}{_GIVE_BACK}
 U={paths.UNDO}; rm -rf "$U"; mkdir -p "$U"
 (cd / && tar -cf "$U/etc.tar" $(ls -d etc/postfix etc/aliases etc/aliases.db 2>/dev/null))
 [ ! -s "$B/removed" ] || fetch $(cat "$B/removed")
-set -- postfix $(ours)
-[ -z "$(apt -s purge "$@" | {_GOES} | others "$@")" ] || set -- postfix
-extra=$(apt -s purge "$@" | {_GOES} | others "$@")
-[ -z "$extra" ] || {{ echo "These packages need a mail system and would go too:" $extra; exit 1; }}
-apt purge "$@"
+give_back
 if [ -e "$B/aliases.made" ] && cmp -s "$B/aliases.made" /etc/aliases; then rm -f /etc/aliases /etc/aliases.db; fi
 [ ! -e "$B/mta.tar" ] || tar -C / --skip-old-files -xf "$B/mta.tar"
+systemctl reset-failed 'postfix*' || :
 """
 _APT_REMOVE_UNDO = f"""{_APT}
 U={paths.UNDO}

@@ -6,6 +6,8 @@ from gateway.postfix.manifest import Manifest
 from servers.remote.plan import File, Step
 
 _STAGED = f"{paths.CONFIG}/.main.cf.fleetpost"
+# Every Postfix program sleeps a second or two over a file changed just now, for fear that it is half written.
+_AGE = "touch -d '10 seconds ago'"
 
 
 def keep(refreshed: bytes | None = None) -> Step:
@@ -49,6 +51,7 @@ D={paths.MAPS}; G={maps.directory}
 mkdir -p "$D"; chmod 0755 "$D"
 rm -rf "$D/.new"; mkdir "$D/.new"
 {moves}
+{_AGE} "$D/.new/"*
 if [ -e "$G" ] && [ ! -e "$G.old" ]; then mv -T "$G" "$G.old"; fi
 rm -rf "$G"; sync; mv -T "$D/.new" "$G"
 """,
@@ -73,14 +76,14 @@ def check(text: bytes, settings: dict[str, str]) -> Step:
 export LC_ALL=C
 T={paths.STAGE}
 rm -rf "$T"; mkdir -p "$T"; chmod 0755 "$T"
-cat "$FILES/0" >"$T/main.cf"; cp {paths.MASTER_CF} "$T/master.cf"; chmod 0644 "$T"/*
-words() {{ sed -e "s#$1#@#g" -e 's/line [0-9]*/line/'; }}
-: >"$T/known"
-if [ -e {paths.MAIN_CF} ]; then
-  {{ postconf -n; postfix check; }} 2>&1 >/dev/null | words {paths.CONFIG} >"$T/known" || :
-fi
+cat "$FILES/0" >"$T/main.cf"; cp {paths.MASTER_CF} "$T/master.cf"; chmod 0644 "$T"/*; {_AGE} "$T"/*
+words() {{ sed -e "s#$T#@#g" -e 's#{paths.CONFIG}#@#g' -e 's/line [0-9]*/line/'; }}
 {{ postconf -c "$T" -n || : >"$T/failed"; postfix -c "$T" check || : >"$T/failed"; }} \\
-  2>&1 >/dev/null | words "$T" >"$T/said"
+  2>&1 >/dev/null | words >"$T/said"
+: >"$T/known"
+if [ -s "$T/said" ] && [ -e {paths.MAIN_CF} ]; then
+  {{ postconf -n; postfix check; }} 2>&1 >/dev/null | words >"$T/known" || :
+fi
 if grep -vxFf "$T/known" "$T/said" || [ -e "$T/failed" ]; then
   echo "Postfix does not accept the new configuration."; exit 1
 fi
@@ -125,7 +128,7 @@ mkdir -p "$U"
 [ ! -e {paths.MANIFEST} ] || cp -p {paths.MANIFEST} "$U/manifest.json"
 : >"$U/ready"
 if [ -e "$C" ]; then chmod --reference="$C" "$N"; chown --reference="$C" "$N"; else chmod 0644 "$N"; fi
-sync "$N"
+{_AGE} "$N"; sync "$N"
 {manifest}
 if [ ! -x /usr/sbin/restorecon ]; then :; else restorecon -F "$N"; fi
 mv -f "$N" "$C"

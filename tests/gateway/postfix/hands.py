@@ -8,6 +8,7 @@ from gateway.postfix.plan import plan
 from gateway.postfix.spec import Relay, Wanted
 from servers.remote.plan import Plan, Step
 from servers.remote.secret import Secret
+from tests.fleet.fleet import ACCOUNT
 
 KEY = b"k" * 32
 NONCE = "nonce-0123456789"
@@ -71,3 +72,23 @@ def send(server, from_: str, to: str, *, token: str, wait: int = 20) -> testmail
     source = observe(server).log_source
     answer = server.run(["sh"], input=testmail.script(message, from_, to, wait, source), check=False).stdout
     return testmail.verdict(answer.splitlines())
+
+
+def relay(**changes) -> Relay:
+    """The fleet's real provider, signed in with its own account."""
+    values = {
+        "host": "smtp.provider.test",
+        "port": 587,
+        "username": ACCOUNT.login,
+        "password": Secret(ACCOUNT.password),
+        "sending_domain": "example.org",
+        "root_address": "admin@example.org",
+    }
+    return Relay(**{**values, **changes})
+
+
+def state(server) -> str:
+    """Everything of ours and Postfix's that a roll-back has to bring back, with content and modes."""
+    return server.run(
+        "cd /; find etc/postfix etc/aliases var/lib/fleetpost -type f -printf '%p %m %u ' -exec sha256sum {} \\; | sort"
+    ).stdout
