@@ -10,6 +10,7 @@ from servers.remote.plan import Plan
 
 Facts = TypeVar("Facts")
 UNTOUCHED = Applied(changed=False)
+TRIES = 2  # a run on the server that a reboot or a kill cut short is put back and tried once more
 
 
 def converge(
@@ -29,11 +30,11 @@ def converge(
     failed step better than its own last line can. conclude: also called when there was nothing to do, with an Applied
     that changed nothing. The option dry_run stops before the change, with the plan in the result.
 
-    A resumed run first follows what an earlier worker handed over, and applies again only if that was cut short.
+    A resumed run first follows what an earlier worker handed over. What was cut short on the server is tried again.
     """
-    applied = run.reattach() if run.resumed else None
-    if applied is None or not applied.finished:
-        cut_short = applied
+    applied, changed, tries = run.reattach() if run.resumed else None, False, 0
+    while applied is None or (not applied.finished and tries < TRIES):
+        changed, tries = changed or bool(applied and applied.changed), tries + 1
         facts, todo = _look(run, "observe", "Look at the server", observe, plan)
         if todo.refusals or run.options.get("dry_run"):
             return refused(todo) if todo.refusals else preview(todo)
@@ -41,7 +42,9 @@ def converge(
         if stop:
             return stop
         applied = run.apply(todo) if todo.steps else UNTOUCHED
-        applied = replace(applied, changed=applied.changed or bool(cut_short and cut_short.changed))
+    applied = replace(applied, changed=applied.changed or changed)
+    if not applied.finished:
+        return cut_short(applied)
     if applied.failed_step:
         return failed(applied) if failed else step_failed(applied)
     if run.handed_over:
@@ -110,6 +113,16 @@ def step_failed(applied: Applied) -> Conclusion:
         cause=f"step-{applied.failed_step}"[:60],
         hint="The step's last lines say why. Mend that and retry: what is already right is left alone.",
         result={"failed_step": applied.failed_step, "rolled_back": applied.rolled_back, "evidence": applied.tail},
+    )
+
+
+def cut_short(applied: Applied) -> Conclusion:
+    return Conclusion(
+        False,
+        "The work on the server was cut short twice, by a reboot or a kill, and put back.",
+        changed=applied.changed,
+        cause="cut-short",
+        hint="Look at the server's own log for what ended it (memory?), then retry.",
     )
 
 

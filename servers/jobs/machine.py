@@ -31,6 +31,8 @@ MOVES: dict[str, tuple[frozenset[Status], Status]] = {
 ENDINGS = ("succeed", "fail", "error", "stop")
 FIRST_RETRY, SLOWEST_RETRY = 5, 300  # seconds between looks at a server that stays away
 
+PATIENT = ("sign-in", "host-key-changed", "host-key-unknown", "root")
+
 
 def _move(jobs: JobQuerySet, move: str, **fields) -> int:
     """How many of `jobs` made the move; the others were not in a state that allows it."""
@@ -91,7 +93,8 @@ def close_steps(job: Job, state: JobStep.State, now: datetime) -> None:
 def lose_contact(job: Job, *, outcome: str, cause: str = "lost-contact", hint: str = "") -> bool:
     """The run cannot tell how its work on the server went; the sweeper looks again later."""
     now = timezone.now()
-    pause = min(SLOWEST_RETRY, FIRST_RETRY * 2 ** min(job.fence - 1, 10))
+    # A server that refuses our sign-in may ban us: it is asked twice in ten minutes.
+    pause = SLOWEST_RETRY if cause in PATIENT else min(SLOWEST_RETRY, FIRST_RETRY * 2 ** min(job.fence - 1, 10))
     return bool(
         _move(
             _mine(job),

@@ -131,6 +131,7 @@ class JobStep(models.Model):
     slug = models.CharField(max_length=60)
     title = models.CharField(max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    on_server = models.BooleanField(default=False)  # a step of the plan; the others look, prove, and change nothing
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

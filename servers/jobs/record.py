@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import transaction
 from django.db.models import Max, Sum
@@ -31,7 +33,11 @@ class Recorder:
         self._number = 1 + (sums["last"] or 0)
         self._budget = Budget(sums["used"] or 0)
 
-    def open(self, slug: str, title: str) -> JobStep:
+    def left_open(self) -> list[JobStep]:
+        """Steps on the server that an earlier worker was following when it was lost."""
+        return list(self._lease.job.steps.filter(on_server=True, state=State.RUNNING))
+
+    def open(self, slug: str, title: str, on_server: bool = False) -> JobStep:
         with self._lock, transaction.atomic():
             self.flush(renew=True)
             step = JobStep.objects.create(
@@ -39,6 +45,7 @@ class Recorder:
                 position=self._position,
                 slug=slug[:60],
                 title=presentable(title, self._masker)[0][:200],
+                on_server=on_server,
                 started_at=timezone.now(),
             )
             self._position += 1
@@ -60,10 +67,12 @@ class Recorder:
             self.flush(renew=True)
             JobStep.objects.filter(pk=step.pk).update(state=state, finished_at=timezone.now())
 
-    def progress(self, **fields) -> None:
-        """Columns of the job that belong to the lines recorded so far (how far the journal was read)."""
+    @contextmanager
+    def together(self, **progress) -> Iterator[None]:
+        """What is recorded inside is stored in one piece with these columns of the job."""
         with self._lock:
-            self._progress |= fields
+            self._progress |= progress
+            yield
 
     def flush(self, renew: bool = False) -> None:
         """Raises LeaseLost, having written nothing."""

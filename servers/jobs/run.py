@@ -2,22 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from servers.jobs import machine
+from servers.jobs import follow, machine
 from servers.jobs.lease import Lease, keeper
 from servers.jobs.lines import Masker
 from servers.jobs.models import Job, JobStep
+from servers.jobs.outcomes import Applied, Cancelled, Conclusion, LostContact
 from servers.jobs.record import Recorder
 from servers.models import Server
 from servers.remote.host import Host, Login
 from servers.remote.plan import Plan
 from servers.remote.secret import Secret
 
+__all__ = ["Applied", "Cancelled", "Conclusion", "LostContact", "Run", "StepLog"]
 State = JobStep.State
 Dial = Callable[[Login], Host]
 
@@ -25,39 +26,6 @@ Dial = Callable[[Login], Host]
 def dial(login: Login) -> Host:
     """Opens the wire: SSH, unless the settings name another one, as tests do. Web processes never load paramiko."""
     return import_string(getattr(settings, "JOB_WIRE", "servers.remote.ssh.connect"))(login)
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """How a run ended. outcome: one true sentence. cause: slug for grouping failures. hint: the next move."""
-
-    succeeded: bool
-    outcome: str
-    changed: bool = False
-    cause: str = ""
-    hint: str = ""
-    result: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What the journal says. failed_step: slug or "". rolled_back: every undo of the failed plan ran clean.
-    finished: False when the run on the server was cut short (a reboot, a kill) and nobody is working there any more."""
-
-    changed: bool
-    failed_step: str = ""
-    failed_title: str = ""
-    tail: str = ""  # last lines of the failed step, masked
-    rolled_back: bool = False
-    finished: bool = True
-
-
-class Cancelled(Exception):
-    """Somebody asked this job to stop, and it stopped between two steps."""
-
-
-class LostContact(Exception):
-    """The server stays away while a script handed to it may still be at work. The job is looked at again later."""
 
 
 class StepLog:
@@ -102,7 +70,7 @@ class Run:
         self.applied: Applied | None = None  # what the journal said, once it is known
         self.lease = Lease(job, on_lost=self.hang_up)
         self._masker = Masker()
-        self._recorder = Recorder(self.lease, self._masker)
+        self.recorder = Recorder(self.lease, self._masker)
         self._dial = dial
         self._host: Host | None = None
 
@@ -169,7 +137,7 @@ class Run:
     def step(self, slug: str, title: str) -> Iterator[StepLog]:
         """Records a JobStep around panel-side work (observe, prove credentials). An exception marks it failed."""
         self.check_cancelled()
-        log = StepLog(self._recorder, self._recorder.open(slug, title))
+        log = StepLog(self.recorder, self.recorder.open(slug, title))
         try:
             yield log
         except Cancelled:
@@ -180,17 +148,22 @@ class Run:
             raise
         finally:
             if not self.lease.lost:
-                self._recorder.close(log._step, log.state)
+                self.recorder.close(log._step, log.state)
 
     def apply(self, plan: Plan) -> Applied:
         """Hands the plan to the server as one detached script, follows its journal into JobSteps, and re-attaches after
         a lost connection. A resumed run attaches to the script handed over earlier instead of submitting again.
-        Raises LostContact when the server stays away."""
-        raise NotImplementedError
+        Raises LostContact when the server stays away, Cancelled when it stopped on request and put everything back,
+        errors.Refused when it did not take the script."""
+        if self.resumed and self.in_doubt:
+            earlier = follow.reattach(self)
+            if earlier is not None and earlier.finished:
+                return earlier
+        return follow.apply(self, plan)
 
     def reattach(self) -> Applied | None:
         """Follows the script an earlier worker handed over, to its end. None: the server never got it."""
-        raise NotImplementedError
+        return follow.reattach(self) if self.in_doubt else self.applied
 
     def check_cancelled(self) -> None:
         """Raises Cancelled when somebody asked for it, LeaseLost when another worker holds the job. Call it between
@@ -200,4 +173,4 @@ class Run:
             raise Cancelled
 
     def flush(self) -> None:
-        self._recorder.flush()
+        self.recorder.flush()

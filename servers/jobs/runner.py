@@ -7,7 +7,8 @@ from servers import catalog
 from servers.jobs import machine
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job
-from servers.jobs.run import Cancelled, Conclusion, Dial, LostContact, Run, dial
+from servers.jobs.outcomes import Cancelled, Conclusion, LostContact
+from servers.jobs.run import Dial, Run, dial
 from servers.remote.host import RemoteError
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def _work(job: Job, dial: Dial) -> None:
         except Cancelled:
             _stop(run)
         except LostContact as error:
-            _lose(run, str(error))
+            _lose(run, str(error), cause=error.cause, hint=error.hint)
         except RemoteError as error:
             _remote_error(run, error)
         except Exception as error:
@@ -60,7 +61,10 @@ def _conclude(run: Run, conclusion: Conclusion) -> None:
 
 
 def _stop(run: Run) -> None:
-    machine.finish(run.job, "stop", outcome="Cancelled between two steps.", cause="cancelled", changed=run.changed)
+    outcome = "Cancelled between two steps."
+    if run.applied:
+        outcome += " Everything was put back." if run.applied.rolled_back else " Not everything was put back."
+    machine.finish(run.job, "stop", outcome=outcome, cause="cancelled", changed=run.changed)
 
 
 def _lose(run: Run, outcome: str, cause: str = "lost-contact", hint: str = "") -> None:

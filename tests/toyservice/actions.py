@@ -8,24 +8,34 @@ from servers.jobs.run import Conclusion, LostContact, Run
 from servers.remote import errors
 from servers.remote.plan import File, Plan, Refusal, Step
 from servers.remote.secret import Secret
+from tests.toyservice import machine
 
-NOTE = "/tmp/fleetpost-toy-note"  # noqa: S108 - one throw-away file on a throw-away server
+
+def note_file() -> str:
+    return shlex.quote(str(machine.here() / "note"))
 
 
 def observe(host) -> str:
-    return host.run(f"cat {NOTE} 2>/dev/null || true").text()
+    return host.run(f"cat {note_file()} 2>/dev/null || true").text()
 
 
 def _steps(text: str, pause: float) -> tuple[Step, ...]:
-    name = shlex.quote(NOTE)
+    name = note_file()
     return (
-        Step("prepare", "Prepare", do=f"echo getting ready; sleep {pause}; echo ready", show=("echo ready",)),
+        Step(
+            "prepare",
+            "Prepare",
+            do=f"echo getting ready; echo x >>{name}.prepared; sleep {pause}; echo ready",
+            undo=f"rm -f {name}.prepared; echo tidied",
+            show=("echo ready",),
+        ),
         Step(
             "write",
             "Write the note",
-            do=f'cat "$FILES/0" >{name}; echo "wrote $(wc -c <{name}) bytes"',
-            files=(File(NOTE, Secret(text), 0o600),),
-            show=(f"install -m 600 … {NOTE}",),
+            do=f'cat "$FILES/0" >{name}; echo "wrote $(cat {name})"; [ "$(cat {name})" != poison ]',
+            undo=f"rm -f {name}",
+            files=(File(name, Secret(text), 0o600),),
+            show=(f"install -m 600 … {name}",),
         ),
     )
 
@@ -43,15 +53,29 @@ def write_note(run: Run) -> Conclusion:
         run,
         observe=observe,
         plan=plan,
+        before_apply=_pen_check(run),
         conclude=lambda note, applied: Conclusion(True, "The note is written.", result={"length": len(note)}),
     )
+
+
+def _pen_check(run: Run):
+    def check(note: str, plan: Plan) -> Conclusion | None:
+        with run.step("pen", "Try the pen") as step:
+            if run.options.get("dry_pen"):
+                step.failed()
+                return Conclusion(False, "The pen is dry.", cause="dry-pen", hint="Refill it.")
+        return None
+
+    return check
 
 
 def remove_note(run: Run) -> Conclusion:
     return converge(
         run,
         observe=observe,
-        plan=lambda note: Plan(steps=(Step("remove", "Remove the note", do=f"rm -f {NOTE}"),)) if note else Plan(),
+        plan=lambda note: (
+            Plan(steps=(Step("remove", "Remove the note", do=f"rm -f {note_file()}"),)) if note else Plan()
+        ),
         conclude=lambda note, applied: Conclusion(True, "The note is gone."),
     )
 
