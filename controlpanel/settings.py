@@ -68,6 +68,7 @@ AUTH_USER_MODEL = "access.User"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "controlpanel.web.middleware.PermissionsPolicy",
+    "controlpanel.web.middleware.SignInAgain",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

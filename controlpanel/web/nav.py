@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from controlpanel.access.gate import Permission, may
 
@@ -27,17 +27,13 @@ PANEL = (
 )
 SETTINGS = (
     Entry("Email gateway", "smarthosts:list", "mail-forward", Permission.SETTINGS, "e"),
-    Entry("SSH keys", "keys:list", "key", Permission.EDIT_SERVERS, "k"),
     Entry("People", "people:list", "users", Permission.PEOPLE, "p"),
     Entry("Audit log", "audit:list", "history", Permission.AUDIT, "a"),
 )
 
 
-def _link(entry: Entry, path: str) -> dict | None:
-    try:
-        url = reverse(entry.url_name)
-    except NoReverseMatch:  # a part that is not installed has no place in the sidebar
-        return None
+def _link(entry: Entry, path: str) -> dict:
+    url = reverse(entry.url_name)
     active = path == url if entry.exact else path.startswith(url)
     return {"label": entry.label, "url": url, "icon": entry.icon, "key": entry.key, "active": active}
 
@@ -47,6 +43,6 @@ def sections(request: HttpRequest) -> list[dict]:
     found = []
     for label, entries in (("", PANEL), ("Settings", SETTINGS)):
         links = [_link(entry, request.path) for entry in entries if may(request.user, entry.permission)]
-        if links := [link for link in links if link]:
+        if links:
             found.append({"label": label, "links": links})
     return found

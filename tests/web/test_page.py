@@ -104,3 +104,11 @@ def test_a_name_with_markup_is_shown_as_text():
     client.force_login(factories.AdministratorFactory(name="<img src=x onerror=alert(1)>"))
     for name in PAGES:
         assert "<img src=x" not in client.get(reverse(name)).content.decode()
+
+
+def test_a_session_that_ended_under_a_refreshing_page_leads_the_window_to_sign_in():
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/servers/?q=a"}
+    answer = Client().get("/", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["HX-Redirect"] == f"{reverse('account_login')}?next=%2Fservers%2F"
+    assert not answer.content
