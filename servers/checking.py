@@ -10,18 +10,13 @@ from servers.jobs import launch
 from servers.jobs.models import Job
 from servers.jobs.run import Conclusion, Run
 from servers.models import Server
-from servers.remote.errors import HostKeyChanged, HostKeyUnknown
-from servers.remote.host import Limits, RemoteError
+from servers.remote import clean
+from servers.remote.errors import HostKeyUnknown
+from servers.remote.facts import ServerFacts
+from servers.remote.host import PinnedKey, RemoteError
 
 CHECK = "server.check"
-_TITLES = {
-    "name": "Name",
-    "tcp": "TCP connection",
-    "ssh": "SSH",
-    "host-key": "Host key",
-    "sign-in": "Sign-in",
-    "root": "Root access",
-}
+_STAGE_OF = {"name": "name", "connect-timeout": "tcp", "connect-refused": "tcp", "no-route": "tcp"}
 
 
 def ask(server: Server, *, by: User | None) -> Job | None:
@@ -42,78 +37,114 @@ def last(server: Server) -> Job | None:
 def run(run: Run) -> Conclusion:
     """Looks stage by stage, each a step of the job; what it found stays with the server. Changes nothing there."""
     found = Found(run)
-    error: RemoteError | None = None
-    try:
-        _look(run, found)
-    except RemoteError as failure:
-        error = failure
-        found.failed(failure)
-    _keep(run.server, found, error)
-    if error is not None:
-        return Conclusion(False, str(error), cause=error.cause, hint=error.hint, result={"stages": found.stages})
-    return Conclusion(True, f"The connection to {run.server.name} works.", result={"stages": found.stages})
+    blocked = run.server.reach == Server.Reach.KEY_CHANGED
+    if blocked or trust.pinned(run.server) is None:
+        _read_keys(run, found)
+    else:
+        _check(run, found)
+    _keep(run.server, found)
+    return found.conclusion()
 
 
 class Found:
-    """The stages so far: [{"slug", "title", "state": ok | warn | fail, "text", "evidence", "hint"}]."""
+    """stages: [{"slug", "title", "state": ok | warn | fail | unknown, "text", "hint"}], as kept with the server. The
+    words are the server's own: cleaned, masked, shown as text."""
 
     def __init__(self, run: Run):
-        self.run, self.stages = run, []
+        self.run, self.stages, self.facts = run, [], {}
 
-    def passed(self, slug: str, evidence: str) -> None:
-        with self.run.step(slug, _TITLES[slug]) as step:
-            step.line(evidence)
-        self._add(slug, "ok", evidence)
+    def stage(self, slug: str, title: str, state: str, text: str = "", hint: str = "") -> None:
+        with self.run.step(slug, title) as step:
+            for line in filter(None, (text, hint)):
+                step.line(line)
+            if state == "fail":
+                step.failed()
+        text = self.run.masked(clean.line(text))[:500]
+        self.stages.append({"slug": slug, "title": title, "state": state, "text": text, "hint": hint})
 
-    def failed(self, error: RemoteError) -> None:
-        """The first stage that has not passed is the one that failed."""
-        done = {stage["slug"] for stage in self.stages}
-        slug = next(slug for slug in _TITLES if slug not in done)
-        if error.cause in ("host-key-changed", "host-key-unknown"):
-            slug = "host-key"
-        with self.run.step(slug, _TITLES[slug]) as step:
-            step.line(str(error))
-            step.failed()
-        self._add(slug, "fail", str(error), hint=error.hint)
+    def learn(self, facts: ServerFacts) -> None:
+        known = {"debian": "Debian", "ubuntu": "Ubuntu"}.get(facts.os_id, facts.os_id)
+        told = {"os": f"{known} {facts.version}", "name": facts.name, "arch": facts.arch, "hostname": facts.hostname}
+        self.facts = {name: self.run.masked(clean.line(text)).strip()[:200] for name, text in told.items()}
+        self.facts["memory"] = facts.memory
 
-    def _add(self, slug: str, state: str, text: str, hint: str = "") -> None:
-        text = self.run.masked(text)
-        self.stages.append(
-            {"slug": slug, "title": _TITLES[slug], "state": state, "text": text, "evidence": "", "hint": hint}
-        )
+    @property
+    def failure(self) -> dict | None:
+        return next((stage for stage in self.stages if stage["state"] == "fail"), None)
+
+    def conclusion(self) -> Conclusion:
+        result = {"stages": self.stages}
+        if (failure := self.failure) is not None:
+            text = failure["text"] if failure["text"].endswith(".") else f"{failure['title']}: {failure['text']}."
+            return Conclusion(False, text, cause=failure["slug"], hint=failure["hint"], result=result)
+        warnings = [stage["title"].lower() for stage in self.stages if stage["state"] == "warn"]
+        attention = f" Look at: {', '.join(warnings)}." if warnings else ""
+        return Conclusion(True, f"The connection to {self.run.server.name} works.{attention}", result=result)
 
 
-def _look(run: Run, found: Found) -> None:
-    from servers.remote import ssh  # paramiko is loaded by workers, not by web processes
+def _check(run: Run, found: Found) -> None:
+    from servers.remote import stages  # paramiko is loaded by workers, not by web processes
 
-    server = run.server
-    if server.reach == Server.Reach.KEY_CHANGED or trust.pinned(server) is None:
-        jump = server.jump.login() if server.jump else None
-        trust.offer_host_keys(server, ssh.offered_keys(server.address, server.port, jump))
-        raise HostKeyChanged if server.reach == Server.Reach.KEY_CHANGED else HostKeyUnknown
-    login = server.login()
+    def tell(stage: stages.Stage) -> None:
+        if stage.state != "skipped":
+            found.stage(stage.slug, stage.title, stage.state, stage.evidence, stage.fix)
+
+    try:
+        login = run.server.login()
+    except RemoteError as error:  # a jump server is blocked, or the chain is broken
+        found.stage("tcp", stages.TITLES["tcp"], "fail", str(error), error.hint)
+        return
     for secret in login.secrets():
         run.mask(secret)
-    try:
-        host = ssh.connect(login, passed=found.passed)
-    except HostKeyChanged:
-        trust.offer_host_keys(server, ssh.offered_keys(server.address, server.port, login.jump))
-        raise
-    try:
-        host.run("id -u", limits=Limits(total=30, idle=15))
-        found.passed("root", server.get_sudo_display())
-    finally:
-        host.close()
+    stages.check(login, on_stage=tell, on_facts=found.learn)
+    if found.failure and found.failure["slug"] == "host-key":
+        try:
+            trust.offer_host_keys(run.server, _offered(run.server))
+        except RemoteError:  # a jump server's key, or the server is gone again: the stage has said enough
+            return
 
 
-def _keep(server: Server, found: Found, error: RemoteError | None) -> None:
+def _read_keys(run: Run, found: Found) -> None:
+    """No key is trusted yet, or a changed one waits: reads what is offered and signs in nowhere."""
+    from servers.remote.stages import TITLES
+
+    early = ("name", "tcp", "ssh")
+    try:
+        keys = _offered(run.server)
+    except RemoteError as error:
+        failed = _STAGE_OF.get(error.cause, "ssh")
+        for slug in early[: early.index(failed)]:
+            found.stage(slug, TITLES[slug], "ok")
+        found.stage(failed, TITLES[failed], "fail", str(error), error.hint)
+        return
+    for slug in early:
+        found.stage(slug, TITLES[slug], "ok")
+    trust.offer_host_keys(run.server, keys)
+    shown = trust.waiting(run.server)
+    text = f"{_waiting_for(run.server)} It shows {shown[0].fingerprint}." if shown else _waiting_for(run.server)
+    found.stage("host-key", TITLES["host-key"], "fail", text, HostKeyUnknown.hint)
+
+
+def _waiting_for(server: Server) -> str:
+    if server.reach == Server.Reach.KEY_CHANGED:
+        return "The host key changed and waits for somebody to accept or refuse it."
+    return "Nobody has accepted this server's host key yet."
+
+
+def _offered(server: Server) -> list[PinnedKey]:
+    from servers.remote import ssh
+
+    return ssh.offered_keys(server.address, server.port, server.jump.login() if server.jump else None)
+
+
+def _keep(server: Server, found: Found) -> None:
     """Onto the row, unless a person moved the server elsewhere meanwhile. A block is never lifted here."""
     same = Server.objects.filter(pk=server.pk, address=server.address, port=server.port, user=server.user)
-    same.update(findings={"stages": found.stages, "facts": {}}, checked_at=timezone.now())
-    reach = Server.Reach.FAILED if error else Server.Reach.OK
-    if isinstance(error, HostKeyUnknown):
-        reach = Server.Reach.UNKNOWN
-    same.exclude(reach=Server.Reach.KEY_CHANGED).update(reach=reach)
+    facts = found.facts or server.findings.get("facts", {})
+    same.update(findings={"stages": found.stages, "facts": facts}, checked_at=timezone.now())
+    if not (found.failure and found.failure["slug"] == "host-key"):  # then trust.offer_host_keys has said how it stands
+        reach = Server.Reach.FAILED if found.failure else Server.Reach.OK
+        same.exclude(reach=Server.Reach.KEY_CHANGED).update(reach=reach)
 
 
 SERVICE = Service(

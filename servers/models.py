@@ -82,6 +82,7 @@ class Server(models.Model):
         UNKNOWN = "unknown", "Not checked yet"
         OK = "ok", "Reachable"
         FAILED = "failed", "Check failed"
+        KEY_OFFERED = "key-offered", "Host key to accept"
         KEY_CHANGED = "key-changed", "Host key changed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -118,6 +119,11 @@ class Server(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether a person has to do something before the panel can work there."""
+        return self.reach in (self.Reach.FAILED, self.Reach.KEY_OFFERED, self.Reach.KEY_CHANGED)
 
     def login(self, jumps: int = MAX_JUMPS) -> Login:
         """What the wire needs. Raises Blocked while a changed host key waits for a person, here or on the way."""

@@ -53,6 +53,9 @@ def offer_host_keys(server: Server, keys: Iterable[PinnedKey]) -> bool:
             )
         if pin is not None:
             _block(server, pin, keys)
+        elif keys:
+            Server.objects.filter(pk=server.pk).update(reach=Server.Reach.KEY_OFFERED)
+            server.reach = Server.Reach.KEY_OFFERED
         return False
 
 

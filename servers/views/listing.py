@@ -11,7 +11,6 @@ from servers.jobs.models import Job
 from servers.models import Server, Tag
 
 WORDS = ("needs-you", "working", "absent", "checking", "unknown", "paused")
-_TROUBLE = (Server.Reach.FAILED, Server.Reach.KEY_CHANGED)
 _SORTS = {
     "name": ("name",),
     "address": ("address", "port"),
@@ -54,7 +53,7 @@ def _filters(mine: QuerySet) -> tuple[Filter, ...]:
 def _in_state(rows: QuerySet, word: str) -> QuerySet:
     """Servers with any service in this state; "needs you" also takes those whose last check failed."""
     servers = list(rows.only("pk", "reach"))
-    wanted = {s.pk for s in servers if word == "needs-you" and s.reach in _TROUBLE}
+    wanted = {s.pk for s in servers if word == "needs-you" and s.in_trouble}
     for service in _shown():
         wanted |= {pk for pk, state in service.states(servers).items() if state.word == word}
     return rows.filter(pk__in=wanted)

@@ -60,6 +60,13 @@ def enrolled(server, key_file):
     return Server.objects.get()
 
 
+def test_every_supported_system_passes(each_server, tmp_path):
+    (tmp_path / "id").write_text(each_server.key.private)
+    address, fingerprint = str(each_server.address), each_server.fingerprint
+    fleet("add", "web-1", address, "--key", str(tmp_path / "id"), "--host-key", fingerprint)
+    assert check()["status"] == "succeeded"
+
+
 def test_add_by_fingerprint_and_check(server, enrolled):
     told = check()
     assert (told["code"], told["status"]) == (0, "succeeded"), told
@@ -67,6 +74,10 @@ def test_add_by_fingerprint_and_check(server, enrolled):
     assert (row.reach, row.checked_at is not None) == (Server.Reach.OK, True)
     assert all(stage["state"] != "fail" for stage in row.findings["stages"])
     assert told["changed"] is False
+    assert [stage["slug"] for stage in row.findings["stages"]] == [
+        *("name", "tcp", "ssh", "host-key", "sign-in", "root", "system", "packages", "disk", "clock", "mail", "ports")
+    ]
+    assert row.findings["facts"]["os"] == "Debian 12"
 
 
 def test_a_wrong_fingerprint_adds_nothing(server, key_file):
@@ -95,6 +106,7 @@ def test_first_contact_shows_the_key_and_sends_nothing(server, key_file):
     assert (told["code"], told["status"]) == (1, "failed")
     row = Server.objects.get()
     assert trust.waiting(row)[0].fingerprint == server.fingerprint
+    assert row.reach == Server.Reach.KEY_OFFERED
     assert failed_stage()["slug"] == "host-key"
     assert auth_attempts(server) == 0
     trust.pin_host_key(row, server.fingerprint, by="test")

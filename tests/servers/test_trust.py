@@ -34,6 +34,7 @@ def accept(server, word: str, by=None) -> HostKey:
 def test_nothing_is_trusted_before_a_person_says_so(server, administrator):
     assert not trust.offer_host_keys(server, [key("a")])
     assert server.login().pinned == ()
+    assert server.reach == Server.Reach.KEY_OFFERED
     pinned = trust.pin_host_key(server, fingerprint("a"), by=administrator)
     assert Server.objects.get().login().pinned == (key("a"),)
     assert pinned.accepted_by == administrator
