@@ -20,14 +20,10 @@ class AlreadyHere(Exception):
 
 
 def _lock_administrators() -> list[int]:
-    """Two administrators demoting each other at once must not both succeed."""
+    """Two administrators demoting each other at once must not both succeed. Always the first rows a verb locks, in
+    one order, so that none waits for another in a circle."""
     administrators = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True)
     return list(administrators.order_by("pk").values_list("pk", flat=True))
-
-
-def _keep_one_administrator(person: User) -> None:
-    if _lock_administrators() == [person.pk]:
-        raise LastAdministrator
 
 
 @transaction.atomic
@@ -44,9 +40,10 @@ def invite(email: str, role: str, *, name: str = "", by: User | str) -> tuple[Us
 @transaction.atomic
 def change(person: User, *, name: str, role: str, by: User) -> None:
     """Name and role. Raises LastAdministrator."""
+    administrators = _lock_administrators()
     before = User.objects.select_for_update().get(pk=person.pk)
-    if before.role == Role.ADMINISTRATOR != role and before.is_active:
-        _keep_one_administrator(before)
+    if role != Role.ADMINISTRATOR and administrators == [before.pk]:
+        raise LastAdministrator
     fields = {"name": name, "role": role}
     changed = {key: [getattr(before, key), value] for key, value in fields.items() if getattr(before, key) != value}
     if changed:
@@ -58,7 +55,8 @@ def change(person: User, *, name: str, role: str, by: User) -> None:
 @transaction.atomic
 def deactivate(person: User, *, by: User) -> None:
     """Ends their sessions, links and sign-in; what they did stays on record. Raises LastAdministrator."""
-    _keep_one_administrator(person)
+    if _lock_administrators() == [person.pk]:
+        raise LastAdministrator
     links.withdraw(person)
     User.objects.filter(pk=person.pk).update(is_active=False)
     person.is_active = False
