@@ -5,7 +5,8 @@ from gateway.postfix.distro import Distro
 from servers.remote.command import shell
 from servers.remote.plan import Step
 
-_APT = f"""B={paths.BEFORE}
+_APT = f"""umask 022
+B={paths.BEFORE}
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 apt() {{
   apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \\
@@ -158,7 +159,8 @@ fi
 
 def _dnf_install(missing: tuple[str, ...]) -> str:
     names = " ".join(missing)
-    return f"""B={paths.BEFORE}
+    return f"""umask 022
+B={paths.BEFORE}
 export LC_ALL=C
 mkdir -p "$B"
 for name in {names}; do rpm -q "$name" >/dev/null || echo "$name"; done >"$B/packages"

@@ -170,7 +170,7 @@ def _give_back(facts: Facts, found: Manifest | None, now: str) -> tuple[list[Ste
     if any(name not in ("ca-certificates", "openssl") for name in facts.added):
         todo.append(packages.remove_extra(facts.distro))
     if facts.queued and not notes:
-        notes.append(f"{facts.queued} messages stay in the queue and go out by the old way.")
+        notes.append(f"What is in the queue ({refusals.messages(facts.queued)}) stays and goes out by the old way.")
     return [*todo, running.forget()], after, notes
 
 
@@ -183,7 +183,8 @@ def _notes(facts: Facts) -> tuple[str, ...]:
     notes = []
     if abs(facts.skew) > _CLOCK_TOLERANCE:
         side = "ahead" if facts.skew > 0 else "behind"
-        notes.append(f"The server's clock is {abs(round(facts.skew))} s {side}: certificates may look invalid.")
+        minutes = abs(round(facts.skew / 60))
+        notes.append(f"The server's clock is {minutes} minutes {side}: certificates and dates may look wrong.")
     if facts.locked:
         notes.append("Another program is installing packages right now; ours will wait up to five minutes for it.")
     if facts.distro is not None and not facts.distro.tested:
@@ -194,8 +195,8 @@ def _notes(facts: Facts) -> tuple[str, ...]:
 def _install_notes(facts: Facts, missing: tuple[str, ...]) -> tuple[str, ...]:
     if "postfix" not in missing or not facts.mtas or not facts.other_queued:
         return ()
-    count = facts.other_queued
-    return (f"{count} messages stay in the queue of {', '.join(facts.mtas)} and go out when it is put back.",)
+    names = ", ".join(facts.mtas)
+    return (f"The queue of {names} ({refusals.messages(facts.other_queued)}) is kept for when {names} is put back.",)
 
 
 def _diffs(before: str, after: str) -> dict[str, str]:

@@ -54,9 +54,12 @@ def obstacles(facts: Facts, wanted: Wanted, *, packages: bool) -> tuple[Refusal,
     return tuple(found)
 
 
+def messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
+
+
 def queued(facts: Facts) -> Refusal:
-    count = "1 message waits" if facts.queued == 1 else f"{facts.queued} messages wait"
-    what = f"{count} in Postfix's queue and would be lost when Postfix is removed."
+    what = f"{messages(facts.queued)} in Postfix's queue would be lost when Postfix is removed."
     return Refusal("queued-mail", what, "Let them be delivered first (`postqueue -f`), or agree to lose them.")
 
 
@@ -96,7 +99,7 @@ def _space(facts: Facts, packages: bool) -> list[Refusal]:
 def _mail_system(facts: Facts, wanted: Wanted) -> list[Refusal]:
     names = ", ".join(facts.mtas)
     if facts.mtas and not wanted.replace_mta:
-        what = f"This server's mail system is {names}, with {facts.other_queued} messages in its queue."
+        what = f"This server's mail system is {names}, with {messages(facts.other_queued)} in its queue."
         fix = "Agree to replace it: its configuration and queue are kept, and uninstall puts it back."
         return [Refusal("other-mta", what, fix)]
     if facts.sendmail and not facts.mtas:
