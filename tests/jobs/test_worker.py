@@ -2,6 +2,7 @@
 
 import signal
 import tempfile
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -136,3 +137,34 @@ def test_a_deployment_lets_a_short_job_finish(start):
     assert worker.process.wait(30) == 0
     job.refresh_from_db()
     assert (job.status, job.fence) == (Status.SUCCEEDED, 1)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.8, 1.6])
+def test_a_worker_killed_while_the_server_changes_leaves_one_writer_and_the_goal_is_reached(
+    start, broker, toy_machine, delay
+):
+    """The server goes on by itself; the next worker attaches to that run, and no step is done or recorded twice."""
+    worker = start()
+    job = ask("toy.set", text="canary-text", pause=1)
+    until((toy_machine / "note.prepared").exists, what="the first step")
+    time.sleep(delay)
+    worker.kill()
+    start()
+    seen = set()
+    until(lambda: seen.add(status(job)) or status(job) == Status.SUCCEEDED, 60, "the job's success")
+    job.refresh_from_db()
+    assert seen <= {Status.RUNNING, Status.LOST_CONTACT, Status.SUCCEEDED}
+    assert (toy_machine / "note").read_text() == "canary-text"
+    assert (toy_machine / "note.prepared").read_text() == "x\n"
+    applied = [slug for slug in job.steps.values_list("slug", flat=True) if slug in ("prepare", "write")]
+    assert applied == ["prepare", "write"]
+    assert not job.steps.filter(state=JobStep.State.RUNNING).exists()
+
+
+def test_nothing_secret_reaches_the_broker_or_a_workers_log(start, broker, folder):
+    worker = start()
+    job = ask("toy.set", text="canary-text")
+    until(lambda: status(job) == Status.SUCCEEDED, 20, "the job's success")
+    worker.end()
+    left = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "vault")
+    assert b"canary" not in left
