@@ -72,11 +72,7 @@ class VerbForm(forms.Form):
 class WhereForm(VerbForm):
     """Step one of adding a server, and the first card of its settings."""
 
-    name = Text(
-        max_length=63,
-        validators=[validators.server_name],
-        help_text="How it is called in the panel, for example web-1.",
-    )
+    name = Text(max_length=63, validators=[validators.server_name], help_text="Its name in the panel, such as web-1.")
     address = Address(
         max_length=253, validators=[validators.address], help_text="Host name, IPv4 or IPv6 address of its SSH server."
     )
@@ -143,11 +139,7 @@ class SignInForm(VerbForm):
         help_text="OpenSSH or PEM text without a passphrase. It is stored encrypted and never shown again.",
     )
     sudo = forms.ChoiceField(label="Root access", choices=Server.Sudo.choices, widget=forms.RadioSelect)
-    sudo_password = SecretField(
-        label="sudo password",
-        validators=[validators.secret_text],
-        help_text="Only for sudo with a password.",
-    )
+    sudo_password = SecretField(label="sudo password", validators=[validators.secret_text])
 
     def __init__(self, *args, server: Server, **kwargs):
         self.server = server

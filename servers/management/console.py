@@ -18,7 +18,7 @@ from django.db import connections
 from controlpanel.access.models import User
 from servers.jobs import presence, runner
 from servers.jobs.models import FINISHED, Batch, Job, Status
-from servers.management.progress import progress
+from servers.management.progress import progress, say
 from servers.models import Server
 
 OK, NOT_ALL, USAGE = 0, 1, 2
@@ -98,7 +98,7 @@ def follow(batch: Batch, *, wait: bool = False, as_json: bool = False, here: boo
         print_json(document(batch), out)
     elif not (here or wait):
         count = batch.jobs.count()
-        print(f"Batch {batch.pk}: {count} job{'s' * (count != 1)} queued. Follow with: manage.py fleet jobs", file=out)
+        say(out, f"Batch {batch.pk}: {count} job{'s' * (count != 1)} queued. Follow with: manage.py fleet jobs")
     return verdict(batch) if here or wait else OK
 
 
@@ -169,7 +169,7 @@ def job_document(job: Job) -> dict:
 
 
 def print_json(value, out) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=True, default=str), file=out)
+    say(out, json.dumps(value, indent=2, ensure_ascii=True, default=str))
 
 
 def complaint(error: ValidationError) -> Usage:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from controlpanel.web.words import LOOKS
 from servers import catalog, trust
 from servers.jobs.models import Job
 from servers.management import progress
@@ -53,7 +54,7 @@ def print_servers(servers: Iterable[Server], out) -> None:
             found["name"],
             f"{found['user']}@{found['address']}:{found['port']}",
             reach[found["reach"]],
-            *(state["state"] for state in found["services"].values()),
+            *(LOOKS[state["state"]].word for state in found["services"].values()),
             " ".join(found["tags"]),
         )
         for found in documents
@@ -71,7 +72,7 @@ def print_server(server: Server, out) -> None:
     for key in trust.waiting(server):
         out.write(f"  compare on the server: {trust.compare_command(key.kind)}")
     for slug, state in found["services"].items():
-        out.write(f"{slug}: {state['state']} {state['detail']}".rstrip())
+        out.write(f"{slug}: {LOOKS[state['state']].word} {state['detail']}".rstrip())
     for stage in server.findings.get("stages", []):
         out.write(f"{stage['state']:>8}  {stage['title']}: {stage['text']}".rstrip())
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from servers.jobs.models import FINISHED, Batch, Job, Status
+from servers.jobs.models import FINISHED, Batch, Job, JobStep, Status
 
 Show = Callable[[list[Job]], None]
 _COLOURS = {Status.SUCCEEDED: "green", Status.CANCELLED: "yellow", Status.LOST_CONTACT: "yellow"}
@@ -36,14 +36,25 @@ class _Lines:
         for job in jobs:
             for step in job.steps.all():
                 if step.finished_at:
-                    self._say((job.pk, step.pk), f"{job.server.name}: {step.title}: {step.get_state_display().lower()}")
+                    self._say((job.pk, step.pk), f"{job.server.name}: {step.title}: {_word(job, step)}")
             if job.status in FINISHED:
                 self._say(job.pk, f"{job.server.name}: {job.get_status_display().lower()}. {ending(job)}")
 
     def _say(self, key, line: str) -> None:
         if key not in self.said:
             self.said.add(key)
-            print(line, file=self.out, flush=True)
+            say(self.out, line)
+            self.out.flush()
+
+
+def say(out, line: str) -> None:
+    """One line to a stream or to a command's stdout, which ends lines itself."""
+    out.write(f"{line}\n")
+
+
+def _word(job: Job, step: JobStep) -> str:
+    looked = not job.mutating and step.state == JobStep.State.UNCHANGED
+    return "ok" if looked else step.get_state_display().lower()
 
 
 def ending(job: Job) -> str:
@@ -69,11 +80,13 @@ def _bar(batch: Batch, out) -> Iterator[Show]:
 
 def _now(jobs: list[Job]) -> str:
     """What the first unfinished job is doing."""
-    for job in jobs:
-        running = [step for step in job.steps.all() if not step.finished_at]
-        if job.status not in FINISHED and running:
-            return escape(f"{job.server.name}: {running[-1].title}")
-    return "Waiting for a worker" if any(job.status not in FINISHED for job in jobs) else "Finished"
+    live = [job for job in jobs if job.status not in FINISHED]
+    for job in live:
+        open_steps = [step for step in job.steps.all() if not step.finished_at]
+        if open_steps:
+            return escape(f"{job.server.name}: {open_steps[-1].title}")
+    started = [job for job in live if job.status != Status.QUEUED]
+    return escape(f"{started[0].server.name}: working") if started else "Waiting for a worker" if live else "Finished"
 
 
 def table(jobs: list[Job]) -> Table:

@@ -2,6 +2,7 @@ import json
 from io import StringIO
 
 import pytest
+from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
 from controlpanel.access.gate import Permission
@@ -68,8 +69,15 @@ def test_one_failure_is_exit_code_one(toy):
     code, text = follow(batch("web-1", "bad-1"), here=True)
     assert code == console.NOT_ALL
     assert "bad-1: failed. It broke. Mend it." in text
-    assert "web-1: Look at [bold]it[/]: nothing to change" in text
+    assert "web-1: Look at [bold]it[/]: nothing to change\n" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plain_lines_are_lines_even_on_a_commands_own_stream(toy):
+    out = StringIO()
+    console.follow(batch("web-1"), out=OutputWrapper(out), here=True)
+    assert "\n\n" not in out.getvalue()
 
 
 @pytest.mark.django_db(transaction=True)
