@@ -44,7 +44,8 @@ def impossible(facts: Facts, wanted: Wanted) -> tuple[Refusal, ...]:
 
 def obstacles(facts: Facts, wanted: Wanted, *, packages: bool) -> tuple[Refusal, ...]:
     """Reasons against changing this server now. packages: something is to be installed or removed."""
-    found = [_read_only(path) for path in facts.readonly]
+    read_only = facts.readonly
+    found = [_read_only(path) for path in read_only if not any(path.startswith(f"{top}/") for top in read_only)]
     if packages and facts.interrupted:
         what = "An earlier package installation was interrupted halfway."
         found.append(Refusal("dpkg-interrupted", what, "Run `dpkg --configure -a` on the server, then try again."))
