@@ -67,23 +67,30 @@ def dial(addresses: list[tuple], timeout: float) -> socket.socket:
         while left or waiting.get_map():
             if left:
                 error = _start(left.pop(0), waiting) or error
-            pause = STAGGER if left and waiting.get_map() else deadline - time.monotonic()
-            for key, _ in (
-                waiting.select(max(0.0, min(pause, deadline - time.monotonic()))) if waiting.get_map() else ()
-            ):
-                waiting.unregister(key.fileobj)
-                code = key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if code == 0:
-                    return _tune(key.fileobj)
-                key.fileobj.close()
-                error = OSError(code, "")
+            remaining = deadline - time.monotonic()
+            sock, failure = _answered(waiting, min(STAGGER, remaining) if left else remaining)
+            if sock:
+                return _tune(sock)
+            error = failure or error
             if time.monotonic() >= deadline:
-                break
-        raise _cause(error if not waiting.get_map() else None)
+                raise ConnectTimeout()
+        raise _cause(error)
     finally:
         for key in list(waiting.get_map().values()):
             key.fileobj.close()
         waiting.close()
+
+
+def _answered(waiting: selectors.BaseSelector, pause: float) -> tuple[socket.socket | None, OSError | None]:
+    error = None
+    for key, _ in waiting.select(max(0.0, pause)) if waiting.get_map() else ():
+        waiting.unregister(key.fileobj)
+        code = key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0:
+            return key.fileobj, None
+        key.fileobj.close()
+        error = OSError(code, "")
+    return None, error
 
 
 def _start(address: tuple, waiting: selectors.BaseSelector) -> OSError | None:
@@ -101,8 +108,8 @@ def _start(address: tuple, waiting: selectors.BaseSelector) -> OSError | None:
     return None
 
 
-def _cause(error: OSError | None) -> RemoteError:
-    if error is None or error.errno == errno.ETIMEDOUT:
+def _cause(error: OSError) -> RemoteError:
+    if error.errno == errno.ETIMEDOUT:
         return ConnectTimeout()
     if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
         return ConnectRefused()

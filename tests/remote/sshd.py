@@ -1,6 +1,7 @@
 """A real sshd on loopback with a private /etc, so that users, passwords and sudo rules of the test never leave it."""
 
 import base64
+import contextlib
 import os
 import shutil
 import signal
@@ -34,7 +35,10 @@ done
 usermod -p "$hash" -s /bin/sh root
 chage -d 0 expired
 install -m 644 "$1/authorized" /etc/ssh/authorized_test
-if [ -d /etc/sudoers.d ]; then rm -f /etc/sudoers.d/*; cp "$1/sudoers" /etc/sudoers.d/test; chmod 440 /etc/sudoers.d/test; fi
+if [ -d /etc/sudoers.d ]; then
+  rm -f /etc/sudoers.d/*
+  install -m 440 "$1/sudoers" /etc/sudoers.d/test
+fi
 exec /usr/sbin/sshd -D -e -f "$1/config" 2>>"$1/log"
 """
 
@@ -95,7 +99,8 @@ class Sshd:
     def stop(self) -> None:
         if self.process:
             for pid in self.sessions():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
 
