@@ -71,6 +71,11 @@ def register(service: Service) -> None:
     _services[service.slug] = service
 
 
+def forget(slug: str) -> None:
+    """Takes a service out again; unknown ones are out already."""
+    _services.pop(slug, None)
+
+
 def services() -> tuple[Service, ...]:
     return tuple(_services.values())
 

@@ -10,7 +10,7 @@ def toys(settings):
 
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.toyservice"]
     yield catalog.find("toy.set")[0]
-    catalog._services.pop("toy")
+    catalog.forget("toy")
 
 
 @pytest.fixture
