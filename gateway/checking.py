@@ -7,6 +7,7 @@ from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Relay, Wanted
 from servers.jobs.converge import preview
+from servers.jobs.models import Job
 from servers.jobs.run import Conclusion, Run
 from servers.remote.plan import Plan
 
@@ -14,6 +15,10 @@ from servers.remote.plan import Plan
 def check(run: Run) -> Conclusion:
     """Reads only. The server is as it was installed, or as a change left it whose end nobody saw, or without a
     gateway, or changed by somebody else; only the last is a failure."""
+    if Job.objects.live().filter(server=run.server, mutating=True).exists():
+        return Conclusion(
+            False, "Another job is changing this server.", cause="busy", hint="Check when it has finished."
+        )
     gateway = Gateway.objects.of(run.server)
     with run.step("observe", "Look at the server"):
         facts = looking.observe(run.connect())

@@ -31,7 +31,7 @@ class ValuesForm(forms.ModelForm):
         help_texts = {
             "sending_domain": "Mail from root, cron and web sites gets a sender in this domain.",
             "helo_name": "The name this server gives in HELO. Blank: its own full host name.",
-            "root_address": "Where mail for root and other local users ends up. Blank: it is not delivered.",
+            "root_address": "Who reads mail for root and other system accounts. Blank: left as it is.",
             "verify_certificate": "Off only for a server with a self-signed certificate: the password is then open to "
             "whoever sits on the way.",
         }
@@ -71,6 +71,9 @@ class ValuesForm(forms.ModelForm):
 
     def _dress(self) -> None:
         preset, fields = self.preset, self.fields
+        for name in ("name", *values.FREE):
+            if name in fields:  # goes along when another preset is picked; credentials never travel in an address
+                fields[name].widget.attrs["data-carried"] = ""
         fields["username"].label, fields["username"].help_text = preset.username_label, preset.username_hint
         fields["password"].label, fields["password"].help_text = preset.secret_label, preset.secret_hint
         fields["port"].help_text = f"Known to work: {', '.join(str(port) for port, _ in preset.ports)}."

@@ -56,12 +56,16 @@ def ask(
     """One batch that makes the servers relay through `smarthost`, or through what each already wants, or through the
     default provider. Raises NothingWanted, and launch.Busy, with nothing saved."""
     servers = list(servers)
+    known = {row.server_id: row.wanted for row in Gateway.objects.filter(server__in=servers).select_related("wanted")}
     default = Smarthost.objects.default()
     for server in servers:
-        chosen = smarthost or Gateway.objects.of(server).wanted or default
+        chosen = smarthost or known.get(server.pk) or default
         if chosen is None:
             raise NothingWanted(f"{server}: no SMTP provider was chosen.")
-        want(server, chosen, by=by)
+        if chosen != known.get(server.pk):
+            want(server, chosen, by=by)
+        else:
+            rules.ready(values.of(chosen), has_password=chosen.has_password)
     return launch(action, servers, by=by, options=options)
 
 

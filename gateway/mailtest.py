@@ -87,5 +87,11 @@ _ENDS = {"deferred": "Not accepted yet", "bounced": "Refused", "queued": "Still 
 
 
 def _ids(result: dict) -> str:
-    parts = [result.get("provider_id", ""), f"{result['seconds']:.1f} s" if result.get("seconds") else ""]
+    parts = [result.get("provider_id", ""), _span(result.get("seconds"))]
     return " · ".join(part for part in parts if part)
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds >= 0.05 else "under 0.1 s"

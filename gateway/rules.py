@@ -7,10 +7,12 @@ from django.core.exceptions import ValidationError
 
 from gateway import validators
 from gateway.models import Smarthost
+from gateway.postfix import distro
 from gateway.providers import presets, ses
 from gateway.providers.advice import advise
 from gateway.providers.preset import Preset
 from gateway.values import Values, of
+from servers.models import Server
 from servers.remote.secret import Secret
 
 
@@ -24,6 +26,12 @@ def preset_of(slug: str) -> Preset:
 
 def label(slug: str) -> str:
     return preset_of(slug).label
+
+
+def title(new: Values) -> str:
+    """What own values are called: the provider, or the host where no preset names one."""
+    preset = preset_of(new.preset)
+    return (new.host if preset.any_port else preset.label)[:80]
 
 
 def only(rule: Callable, field: str, value: object) -> None:
@@ -64,6 +72,14 @@ def ready(new: Values, *, has_password: bool) -> None:
         raise ValidationError({"username": f"{preset.label} needs a user name: {preset.username_hint}"})
     if (preset.needs_auth or new.username) and not has_password:
         raise ValidationError({"password": "Type the password: none is stored for these values."})
+
+
+def carried(server: Server, new: Values) -> None:
+    """Raises ValidationError for a colon in the user name where this server's Postfix is known to split there."""
+    system, _, version = str(server.findings.get("facts", {}).get("os", "")).rpartition(" ")
+    known = distro.find(system.lower(), version)
+    if ":" in new.username and known is not None and not known.delimiter:
+        raise ValidationError({"username": f"Postfix on {known.name} cannot carry a colon in a user name."})
 
 
 def warnings(smarthost: Smarthost, *, typed: bool = False) -> list[str]:

@@ -93,10 +93,11 @@ def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None
         new = replace(new, password=known.password)
         confidential = known.server_id is None or known.confidential
     rules.ready(new, has_password=new.password is not None)
+    rules.carried(server, new)
     current = Gateway.objects.of(server).wanted
     if current is not None and current.server_id == server.pk and _same(current, new):
         return current
-    smarthost = Smarthost(name=rules.label(new.preset), server=server, confidential=confidential)
+    smarthost = Smarthost(name=rules.title(new), server=server, confidential=confidential)
     _fill(smarthost, new)
     smarthost.full_clean()
     smarthost.save()

@@ -10,7 +10,7 @@ from gateway.providers import presets
 from servers.remote.secret import Secret
 from servers.validators import is_host_name, is_ip_address, one_line
 
-_EMAIL = EmailValidator(message="An e-mail address looks like name@example.com.")
+_EMAIL = EmailValidator(message="An e-mail address looks like name@example.com.", allowlist=[])
 # Where clouds answer "who am I and what are my keys"; no mail server lives there (faults.md T28).
 _METADATA = tuple(
     ipaddress.ip_network(text)
@@ -89,6 +89,8 @@ def email(value: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+", value):
         raise ValidationError("An e-mail address here uses plain ASCII letters, digits and the usual signs.")
     _EMAIL(value)
+    if len(value.rpartition("@")[0]) > 64:
+        raise ValidationError("The part of an e-mail address before the @ has at most 64 characters.")
 
 
 def username(value: str) -> None:

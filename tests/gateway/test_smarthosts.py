@@ -11,7 +11,7 @@ from django.db.models import RestrictedError
 from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
-from gateway import smarthosts, values
+from gateway import smarthosts, values, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.values import Values
 from servers.models import Server
@@ -212,6 +212,7 @@ def test_hostile_text_is_stored_as_typed_or_refused_by_field(field, administrato
         except ValidationError as error:
             assert set(error.message_dict) <= {field, "tls", "password"}, text
             continue
+        wanted.relay(made)  # what is accepted here is accepted there
         stored = getattr(Smarthost.objects.get(pk=made.pk), field)
         assert stored in (text, text.strip(" "), text.lower(), getattr(values.Values(), field), "starttls"), text
         assert field == "note" or not any(mark in stored for mark in "\r\n\0"), text
@@ -235,3 +236,20 @@ def test_the_audit_log_names_the_change_and_no_secret(administrator):
     assert [entry.verb for entry in entries.order_by("id")] == ["added", "changed"]
     assert entries.first().detail["changed"] == {"port": [587, 2525]}
     assert "canary" not in json.dumps([entry.detail for entry in entries])
+
+
+def test_a_colon_in_the_user_name_is_refused_where_postfix_cannot_carry_it(administrator):
+    old = ServerFactory(findings={"facts": {"os": "Debian 12"}})
+    new = ServerFactory(findings={"facts": {"os": "Debian 13"}})
+    unchecked = ServerFactory()
+    with pytest.raises(ValidationError, match="colon in a user name"):
+        smarthosts.own(old, typed(username="a:b"), by=administrator)
+    for server in (new, unchecked):
+        assert smarthosts.own(server, typed(username="a:b"), by=administrator).username == "a:b"
+
+
+@pytest.mark.parametrize("address", ["root@localhost", "a" * 65 + "@example.com", "a b@example.com", "a@b@example.com"])
+def test_an_address_postfix_would_refuse_is_refused_here(address, administrator):
+    with pytest.raises(ValidationError) as error:
+        smarthosts.create("x", typed(root_address=address), by=administrator)
+    assert set(error.value.message_dict) == {"root_address"}
