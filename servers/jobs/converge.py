@@ -37,7 +37,7 @@ def converge(
         changed, tries = changed or bool(applied and applied.changed), tries + 1
         facts, todo = _look(run, "observe", "Look at the server", observe, plan)
         if todo.refusals or run.options.get("dry_run"):
-            return refused(todo) if todo.refusals else preview(todo)
+            return replace(refused(todo), changed=changed) if todo.refusals else preview(todo)
         stop = before_apply(facts, todo) if before_apply and todo.steps else None
         if stop:
             return stop
@@ -52,6 +52,7 @@ def converge(
         if not todo.empty:
             return differs(todo, applied)
     stop = verify(facts) if verify else None
+    run.lease.renew()  # the service writes down what is in force: not by a worker that slept through its lease
     return stop or _concluded(conclude(facts, applied), applied)
 
 

@@ -55,7 +55,7 @@ def _conclude(run: Run, conclusion: Conclusion) -> None:
         outcome=run.masked(conclusion.outcome),
         changed=conclusion.changed,
         cause=conclusion.cause,
-        hint=conclusion.hint,
+        hint=run.masked(conclusion.hint),
         result=run.masked_tree(conclusion.result),
     )
 
@@ -97,11 +97,12 @@ def _panel_error(run: Run, error: Exception) -> None:
     if run.in_doubt:  # ending it now would free the server while the script is still changing it
         _lose(run, f"The panel broke while following this job ({type(error).__name__}).", cause="panel-error")
         return
+    known = bool(getattr(error, "hint", ""))  # one of ours, with a sentence for the operator
     machine.finish(
         job,
         "error",
-        outcome=f"The panel broke ({type(error).__name__}).",
+        outcome=(type(error).__doc__ or "").splitlines()[0] if known else f"The panel broke ({type(error).__name__}).",
         cause="panel-error",
-        hint=f"The server log of the panel has the details, under job {job.pk}. Retry, or report it.",
+        hint=error.hint if known else f"The panel's own log has the details, under job {job.pk}. Retry, or report it.",
         changed=run.changed,
     )

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from controlpanel.access.models import PanelIdentity
 from servers.jobs import follow, launch, machine, runner
+from servers.jobs.converge import converge
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job, JobStep, Status
 from servers.jobs.run import Run
-from servers.remote import detached
+from servers.remote import detached, errors
 from servers.remote.plan import Plan, Step
 from servers.remote.secret import MASK
 from tests.factories import JobFactory, OperatorFactory, ServerFactory
@@ -271,3 +272,31 @@ def test_a_paused_worker_submits_nothing_once_its_lease_is_lost(machine_folder):
         with pytest.raises(LeaseLost):
             run.apply(Plan(steps=(Step("a", "A", do="echo acted > acted"),)))
     assert not (machine_folder / "fleetpost").exists()
+
+
+def test_a_server_that_refuses_the_sign_in_is_not_asked_again_and_again(machine_folder):
+    """Three refusals and fail2ban locks the panel out: after the first one five minutes pass."""
+    job, calls = JobFactory(lost=True, submitted_at=timezone.now()), []
+
+    def refused(login):
+        calls.append(login)
+        raise errors.SignInRefused
+
+    runner.run(job.pk, refused)
+    job.refresh_from_db()
+    assert (job.status, job.cause, len(calls)) == (Status.LOST_CONTACT, "sign-in", 1)
+    assert (job.due_at - timezone.now()).total_seconds() > 290
+
+
+def test_a_worker_that_lost_its_lease_does_not_conclude(machine_folder):
+    """The service's own rows are written in `conclude`: it is not called for a claim that is no longer the newest."""
+    first = machine.claim(ask(text="x").pk)
+    concluded = []
+
+    def look_and_lose(host):
+        Job.objects.filter(pk=first.pk).update(fence=2)
+        return "x"
+
+    with Run(first, dial) as run, pytest.raises(LeaseLost):
+        converge(run, observe=look_and_lose, plan=lambda facts: Plan(), conclude=lambda *told: concluded.append(told))
+    assert not concluded

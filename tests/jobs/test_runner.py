@@ -162,3 +162,13 @@ def test_the_lease_is_kept_while_a_step_takes_long(settings):
     with Run(claimed, dial):
         threading.Event().wait(3)
         assert machine.expire(timezone.now()) == 0
+
+
+def test_a_secret_that_does_not_open_is_told_with_its_next_move(settings):
+    server = ServerFactory()
+    settings.VAULT_KEYS = [("other", settings.VAULT_KEYS[0][1])]
+    job = launch.launch("toy.look", [server], by=None).jobs.get()
+    assert runner.run_here(Job.objects.get(pk=job.pk), dial).status == "errored"
+    job.refresh_from_db()
+    assert job.outcome == "A stored secret cannot be opened with the keys of this panel."
+    assert "Restore the key file" in job.hint
