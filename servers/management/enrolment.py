@@ -69,7 +69,7 @@ def enrol(options: dict) -> Server:
             trust.offer_host_keys(server, offered(server))
             trust.pin_host_key(server, _chosen(server, options["host_key"]), by=by)
         return sshkeys.install_key_once(server, password, by=by) if once else server
-    except Exception:
+    except BaseException:  # Ctrl-C while the server is slow to answer, too
         inventory.delete(server, by=by)
         raise
 

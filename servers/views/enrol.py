@@ -3,6 +3,7 @@ the same page after each POST."""
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
@@ -38,6 +39,7 @@ def setup(request, pk):
 
 @needs(Permission.EDIT_SERVERS)
 @require_POST
+@sensitive_post_parameters()
 def sign_in(request, pk):
     server = one(request, pk)
     form = SignInForm(request.POST, server=server)

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, may, needs
@@ -16,6 +17,7 @@ from servers.views.reach import around, one
 
 
 @needs(Permission.EDIT_SERVERS)
+@sensitive_post_parameters()
 def settings(request, pk):
     server = one(request, pk)
     form = WhereForm(request.POST or None, server=server)
@@ -54,6 +56,7 @@ def _page(request, server: Server, *, where=None, sign_in=None, people=None):
 
 @needs(Permission.EDIT_SERVERS)
 @require_POST
+@sensitive_post_parameters()
 def sign_in(request, pk):
     server = one(request, pk)
     form = SignInForm(request.POST, server=server)
