@@ -24,7 +24,7 @@ def resolve(name: str, port: int, timeout: float) -> list[tuple]:
     try:
         literal = ipaddress.ip_address(name)
         family = socket.AF_INET6 if literal.version == 6 else socket.AF_INET
-        return [(family, (name, port))]
+        return [(family, (str(literal), port))]
     except ValueError:
         return _alternate(_looked_up(name, port, timeout))
 
