@@ -11,14 +11,12 @@ from gateway.postfix.spec import Relay, Wanted
 from gateway.postfix.state import Facts
 from servers.remote.plan import Plan, Step
 
-_CLOCK_TOLERANCE = 300  # seconds; beyond it certificates and dates begin to look wrong
-
 
 def plan(facts: Facts, wanted: Wanted, key: bytes) -> Plan:
     """`key`: the panel's own, so that directory names say nothing about passwords. Give the same one every time."""
     impossible = refusals.impossible(facts, wanted)
     if impossible:
-        return Plan(refusals=impossible, queued=facts.queued, notes=_notes(facts))
+        return Plan(refusals=impossible, queued=facts.queued, notes=refusals.notes(facts))
     if wanted.relay is None:
         return _without(facts, wanted)
     return _with(facts, wanted, wanted.relay, key)
@@ -69,7 +67,7 @@ def _with(facts: Facts, wanted: Wanted, relay: Relay, key: bytes) -> Plan:
     return Plan(
         steps=() if blocked else tuple(todo),
         refusals=blocked,
-        notes=(*_notes(facts), *theirs, *_install_notes(facts, missing)),
+        notes=(*refusals.notes(facts), *theirs, *_install_notes(facts, missing)),
         diffs=_diffs(now, target.text),
         restarts=verb in ("start", "restart"),
         queued=facts.queued,
@@ -125,7 +123,7 @@ def _without(facts: Facts, wanted: Wanted) -> Plan:
     record = found or manifest.first(facts)
     removes = "postfix" in facts.added and "postfix" in facts.packages
     now = maincf.decode(facts.main_cf or b"")
-    todo, notes, after = [], list(_notes(facts)), ""
+    todo, notes, after = [], list(refusals.notes(facts)), ""
     if ours and removes:
         todo, after = _remove(facts, wanted, record)
     elif ours:
@@ -177,19 +175,6 @@ def _give_back(facts: Facts, found: Manifest | None, now: str) -> tuple[list[Ste
 def _edited(kept: list[str]) -> str:
     also = f" {', '.join(kept)} keep the values they were given." if kept else ""
     return f"main.cf was edited since the gateway was installed: the edits stay, only our settings go.{also}"
-
-
-def _notes(facts: Facts) -> tuple[str, ...]:
-    notes = []
-    if abs(facts.skew) > _CLOCK_TOLERANCE:
-        side = "ahead" if facts.skew > 0 else "behind"
-        minutes = abs(round(facts.skew / 60))
-        notes.append(f"The server's clock is {minutes} minutes {side}: certificates and dates may look wrong.")
-    if facts.locked:
-        notes.append("Another program is installing packages right now; ours will wait up to five minutes for it.")
-    if facts.distro is not None and not facts.distro.tested:
-        notes.append(f"{facts.distro.name} is untested: this has not run on a real server of that kind.")
-    return tuple(notes)
 
 
 def _install_notes(facts: Facts, missing: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from servers.remote.plan import Refusal
 _MIB = 1024 * 1024
 _IMPLICIT_PORTS = (465, 2465)
 _STARTTLS_PORTS = (25, 587, 2525, 2587)
+_CLOCK_TOLERANCE = 300  # seconds; beyond it certificates and dates begin to look wrong
 
 
 def impossible(facts: Facts, wanted: Wanted) -> tuple[Refusal, ...]:
@@ -52,6 +53,20 @@ def obstacles(facts: Facts, wanted: Wanted, *, packages: bool) -> tuple[Refusal,
     found += _space(facts, packages)
     if wanted.relay is not None and "postfix" not in facts.packages:
         found += _mail_system(facts, wanted)
+    return tuple(found)
+
+
+def notes(facts: Facts) -> tuple[str, ...]:
+    """What a person should know although it stops nothing."""
+    found = []
+    if abs(facts.skew) > _CLOCK_TOLERANCE:
+        side = "ahead" if facts.skew > 0 else "behind"
+        minutes = abs(round(facts.skew / 60))
+        found.append(f"The server's clock is {minutes} minutes {side}: certificates and dates may look wrong.")
+    if facts.locked:
+        found.append("Another program is installing packages right now; ours will wait up to five minutes for it.")
+    if facts.distro is not None and not facts.distro.tested:
+        found.append(f"{facts.distro.name} is untested: this has not run on a real server of that kind.")
     return tuple(found)
 
 
