@@ -225,6 +225,23 @@ def test_local_senders_get_the_sending_domain(server, account, administrator):
     assert "@example.org" in mail["From"]
 
 
+def test_a_change_by_hand_is_found_and_put_right(server, account, administrator):
+    row = enrol(server)
+    want(row, values(account), administrator)
+    assert run("install", row, administrator).status == "succeeded"
+    server.run("postconf -e 'relayhost = [elsewhere.example]:587' 'message_size_limit = 12345678'; postfix reload")
+    found = run("check", row, administrator)
+    assert (found.status, found.cause, found.changed) == ("failed", "drift", False), told(found)
+    assert gateways.states([row])[row.pk].word == "needs-you"
+    assert run("reinstall", row, administrator).changed
+    assert gateways.states([row])[row.pk].word == "working"
+    assert "12345678" in server.run(["postconf", "-h", "message_size_limit"]).stdout, "what is not ours stays"
+    gateways.begin(row)  # as if the panel had been lost right after it handed a change over
+    assert gateways.states([row])[row.pk].word == "unknown"
+    assert run("check", row, administrator).status == "succeeded"
+    assert gateways.states([row])[row.pk].word == "working"
+
+
 def test_the_command_line_does_the_whole_job(server, account, administrator, monkeypatch):
     row = enrol(server)
     monkeypatch.setattr("sys.stdin", StringIO(CANARY + "\n"))

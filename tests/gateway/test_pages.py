@@ -1,5 +1,8 @@
 """The pages of the email gateway: who sees what, and what never leaves the panel."""
 
+import json
+from pathlib import Path
+
 import pytest
 from django.urls import reverse
 
@@ -18,6 +21,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
+BLNS = Path(__file__).resolve().parents[3] / "shared" / "data" / "blns.json"
 SECRET = "canary-default-password"
 DEFAULT = {
     "name": "Canary provider",
@@ -311,6 +315,26 @@ def test_a_test_result_explains_a_failure_in_three_lines(operator_client, server
     text = operator_client.get(services(server)).content.decode()
     for part in ("The password is wrong.", "535 5.7.8 &lt;b&gt;bad&lt;/b&gt;", "Type it again.", "4jWXDW0WpczFCWV"):
         assert part in text
+
+
+@pytest.mark.skipif(not BLNS.exists(), reason="the shared test data is not beside this checkout")
+@pytest.mark.parametrize("form", ["settings", "server"])
+def test_hostile_text_in_every_field_is_refused_or_shown_as_text(form, administrator_client, server):
+    fields = (
+        *("name", "host", "port", "tls", "region", "username", "sending_domain", "helo_name"),
+        "root_address",
+        "note",
+    )
+    path = reverse("smarthosts:add") if form == "settings" else page("preview", server)
+    for number, text in list(enumerate(json.loads(BLNS.read_text())))[::3]:
+        field = fields[number % len(fields)]
+        data = OWN | {"preset": "generic", "name": f"n{number}", field: text}
+        answer = administrator_client.post(path, data)
+        assert answer.status_code in (302, 422), (field, text)
+        if answer.status_code == 422:
+            shown = answer.content.decode()
+            assert "canary-typed-password" not in shown
+            assert "<script" not in text or text not in shown, (field, text)
 
 
 def test_a_test_result_names_a_shared_provider_only_to_administrators(clients, server, default):
