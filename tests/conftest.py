@@ -1,6 +1,7 @@
 """What every test gets: a throw-away data folder, a file database that threads can share, people of each role."""
 
 import importlib.util
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from tests import factories
 
 pytest_plugins = [name for name in ("tests.fleet.fixtures",) if importlib.util.find_spec(name)]
 
+_folder = Path(tempfile.mkdtemp(prefix="fleetpost-tests-"))
+(_folder / "static").mkdir()
 _surroundings = override_settings(
-    DATA_DIR=Path(tempfile.mkdtemp(prefix="fleetpost-tests-")),
+    DATA_DIR=_folder,
+    STATIC_ROOT=_folder / "static",
     CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # argon2 costs 50 ms a person, on purpose
     STORAGES={
@@ -26,6 +30,10 @@ _surroundings = override_settings(
 
 def pytest_configure(config):
     _surroundings.enable()
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(_folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

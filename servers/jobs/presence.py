@@ -8,6 +8,7 @@ import threading
 from datetime import timedelta
 
 from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
@@ -15,8 +16,7 @@ from servers.jobs import sweeper
 from servers.jobs.models import Worker
 
 log = logging.getLogger(__name__)
-BEAT_SECONDS = 5
-PRESENT = timedelta(seconds=3 * BEAT_SECONDS)
+PRESENT = timedelta(seconds=15)
 _ending = threading.Event()
 
 
@@ -43,7 +43,7 @@ def _keep() -> None:
         except Exception:  # a database that is away for a moment must not end the thread
             log.exception("The worker could not note its presence; trying again.")
         close_old_connections()
-        _ending.wait(BEAT_SECONDS)
+        _ending.wait(settings.JOB_HEARTBEAT_SECONDS or 5)
 
 
 @worker_ready.connect
