@@ -4,6 +4,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from controlpanel import second_factor
 from servers.fields import SecretField, Unreadable, is_current
 from servers.management.console import NOT_ALL
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
                     moved += reseal(model, pk, columns)
                 except Unreadable as error:
                     stuck.append(f"{model._meta.label} {pk}: {error}")
+        moved += second_factor.reseal()
         self.stdout.write(f"{moved} secrets sealed with the newest key.")
         for line in stuck:
             self.stderr.write(line)
