@@ -56,13 +56,9 @@ class Look:
     server: Server
     states: list[tuple[catalog.Service, catalog.State]]
 
-    @property
-    def in_trouble(self) -> bool:
-        return self.server.reach in (Server.Reach.FAILED, Server.Reach.KEY_CHANGED)
-
     def has(self, word: str) -> bool:
         """As the server list's filter counts, so that a number and the list behind it agree."""
-        return (word == "needs-you" and self.in_trouble) or any(state.word == word for _, state in self.states)
+        return (word == "needs-you" and self.server.in_trouble) or any(state.word == word for _, state in self.states)
 
 
 def _look(servers: list[Server]) -> list[Look]:
@@ -108,7 +104,7 @@ def _needing(found: list[Look], user: User) -> list[dict]:
     """[{"server", "reason", "url", "fix"}], one line a server: what blocks everything first."""
     lines = []
     for look in found:
-        if look.in_trouble:
+        if look.server.in_trouble:
             lines.append(_unreachable(look.server, may(user, Permission.EDIT_SERVERS)))
         elif broken := next((pair for pair in look.states if pair[1].word == "needs-you"), None):
             service, state = broken
@@ -124,6 +120,9 @@ def _unreachable(server: Server, may_edit: bool) -> dict:
     if server.reach == Server.Reach.KEY_CHANGED:
         fix = "Compare host key" if may_edit else "View server"
         return {**page_of, "reason": "The host key changed, so nothing is sent to it", "fix": fix}
+    if server.reach == Server.Reach.KEY_OFFERED:
+        fix = "Compare host key" if may_edit else "View server"
+        return {**page_of, "reason": "Its host key waits to be compared and accepted", "fix": fix}
     failed = next((stage for stage in server.findings.get("stages", []) if stage.get("state") == "fail"), {})
     reason = failed.get("text") or failed.get("title") or "The last connection check failed"
     return {**page_of, "reason": reason, "fix": "Check connection" if may_edit else "View server"}

@@ -3,12 +3,13 @@
 import logging
 import traceback
 
-from servers import catalog
+from servers import catalog, trust
 from servers.jobs import machine
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job
 from servers.jobs.outcomes import Cancelled, Conclusion, LostContact
 from servers.jobs.run import Dial, Run, dial
+from servers.remote.errors import HostKeyChanged
 from servers.remote.host import RemoteError
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,8 @@ def _lose(run: Run, outcome: str, cause: str = "lost-contact", hint: str = "") -
 
 def _remote_error(run: Run, error: RemoteError) -> None:
     """Before anything was handed over an unreachable server has failed the job. After that nobody knows."""
+    if isinstance(error, HostKeyChanged) and not error.at_jump:  # whoever meets a changed key first blocks the server
+        trust.offer_host_keys(run.server, [error.offered] if error.offered else [])
     if run.handed_over:
         _lose(run, str(error), cause=error.cause, hint=error.hint)
         return

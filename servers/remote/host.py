@@ -11,10 +11,12 @@ class RemoteError(Exception):
     """Something between the panel and the server went wrong. Subclasses name one cause each.
 
     cause: stable slug for grouping. hint: the next move, one sentence. Both may be set per instance.
+    at_jump: it happened at a jump server on the way, not at the server itself.
     """
 
     cause = "remote"
     hint = ""
+    at_jump = False
 
     def __init__(self, message: str = "", hint: str = ""):
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])

@@ -154,6 +154,7 @@ def _jump(login: Login | None, limits: Limits) -> "SshHost | None":
         return connect(login, limits=limits)
     except RemoteError as error:
         error.args = (f"Jump server {login.address}: {error}",)
+        error.at_jump = True
         raise
 
 

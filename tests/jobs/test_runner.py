@@ -11,8 +11,11 @@ from servers.jobs import launch, machine, runner
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job, JobStep, Status
 from servers.jobs.run import Conclusion, Run
+from servers.remote import keypair
+from servers.remote.errors import HostKeyChanged
+from servers.remote.host import PinnedKey
 from servers.remote.secret import MASK
-from tests.factories import JobFactory, OperatorFactory, ServerFactory
+from tests.factories import HostKeyFactory, JobFactory, OperatorFactory, ServerFactory
 from tests.toyservice.machine import dial
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("toys", "rings", "toy_machine")]
@@ -172,3 +175,20 @@ def test_a_secret_that_does_not_open_is_told_with_its_next_move(settings):
     job.refresh_from_db()
     assert job.outcome == "A stored secret cannot be opened with the keys of this panel."
     assert "Restore the key file" in job.hint
+
+
+def test_a_changed_host_key_blocks_the_server_whichever_job_meets_it():
+    pin = HostKeyFactory(state="pinned")
+    _, public = keypair.generate("impostor")
+    shown = PinnedKey("ssh-ed25519", public.split()[1])
+    job = launch.launch("toy.look", [pin.server], by=None).jobs.get()
+
+    def refuse(*_):
+        raise HostKeyChanged(offered=shown)
+
+    job = runner.run_here(job, refuse)
+    pin.server.refresh_from_db()
+    assert (job.status, job.cause) == ("failed", "host-key-changed")
+    assert pin.server.reach == "key-changed"
+    assert pin.server.host_keys.get(state="offered").body == shown.body
+    assert pin.server.host_keys.get(state="pinned").body == pin.body
