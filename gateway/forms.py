@@ -85,6 +85,7 @@ class ValuesForm(forms.ModelForm):
             fields["region"].widget = forms.Select(choices=list(preset.regions.items()))
         hidden = {"region"} if not preset.regions else {"host"}
         hidden |= {"username", "password"} if preset.auth == "none" else set()
+        hidden |= {"verify_certificate"} if not preset.tls_possible else set()
         hidden |= {"iam_secret"} if preset.slug != "ses" else set()
         for name in hidden & set(fields):
             del fields[name]
@@ -123,6 +124,7 @@ class SmarthostForm(ValuesForm):
         same = smarthost if smarthost and smarthost.preset == preset.slug else None
         super().__init__(*args, preset=preset, stored=same, **kwargs)
         self.initial.setdefault("name", smarthost.name if smarthost else "" if preset.any_port else preset.label)
+        self.initial.setdefault("default", Smarthost.objects.default() is None)
         if smarthost:
             del self.fields["default"]
 
