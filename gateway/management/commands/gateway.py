@@ -101,7 +101,8 @@ class Command(BaseCommand):
 
     def do_status(self, options) -> int:
         servers = console.selection(options)
-        known = {row.server_id: row for row in Gateway.objects.filter(server__in=servers).select_related("applied", "wanted")}
+        rows = Gateway.objects.filter(server__in=servers).select_related("applied", "wanted")
+        known = {row.server_id: row for row in rows}
         states = gateways.states(servers)
         rows = [words.status(s, known.get(s.pk) or Gateway(server=s), states[s.pk]) for s in servers]
         if options["json"]:
