@@ -45,12 +45,12 @@ _REFUSALS = (
 
 
 def command(login: Login) -> str:
-    """The exec text; it depends on the kind of sudo alone. -k: a cached sign-in would leave the password in stdin."""
+    """The exec text; it depends on the kind of sudo alone."""
     shell = f"sh -c '{_SHELL}'"
     if login.sudo == "nopasswd":
         return f"env LC_ALL=C sudo -n -- {shell}"
     if login.sudo == "password":
-        return f"env LC_ALL=C sudo -k -S -p {ASK} -- {shell}"
+        return f"env LC_ALL=C sudo -S -p {ASK} -- {shell}"
     return shell
 
 

@@ -84,7 +84,7 @@ class Sshd:
             f"MaxStartups 100\nMaxSessions 100\nMaxAuthTries 20\nKbdInteractiveAuthentication no\n{self.extra}\n"
         )
         shutil.rmtree(self.folder / "etc", ignore_errors=True)
-        command = ["unshare", "-m", "sh", "-c", START, "sh", str(self.folder)]
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "sh", "-c", START, "sh", str(self.folder)]
         self.process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
