@@ -120,7 +120,7 @@ def _mail_system(facts: Facts, wanted: Wanted) -> list[Refusal]:
         return [Refusal("other-mta", what, fix)]
     if facts.sendmail and not facts.mtas:
         what = "There is a /usr/sbin/sendmail that belongs to no mail system we know."
-        return [Refusal("other-mta", what, "Remove that mail system first.")]
+        return [Refusal("unknown-mta", what, "Remove that mail system first.")]
     if facts.listeners and not facts.mtas:
         what = "Another program listens on port 25, which Postfix needs on this server's own address."
         return [
