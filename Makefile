@@ -25,10 +25,10 @@ demo: install-dev
 
 test: install-dev
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check -q .
-	@exec $(PYTHON) -m pytest
+	@FLEETPOST_DATA=$$(mktemp -d) exec $(PYTHON) -m pytest
 
 test-all: install-dev
-	@FLEETPOST_FLEET_DISTROS=all exec $(PYTHON) -m pytest
+	@FLEETPOST_DATA=$$(mktemp -d) FLEETPOST_FLEET_DISTROS=all exec $(PYTHON) -m pytest
 
 lint: install-dev
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
