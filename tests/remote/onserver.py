@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import time
@@ -53,7 +54,7 @@ class Machine:
         return (self.base / "jobs" / token / "journal").read_bytes()
 
     def runners(self, token: str = "t1") -> list[int]:
-        return processes(f"{self.base}/jobs/{token}/run\0")
+        return processes(f"{self.base}/jobs/{token}/run ")
 
     def kill_runner(self, token: str = "t1") -> None:
         for pid in self.runners(token):
@@ -79,12 +80,17 @@ def fold(output: bytes) -> Progress:
     return progress
 
 
+def odd_sleep() -> str:
+    """A sleep that no other process on this machine shares, not even one that an earlier test run left behind."""
+    return f"sleep {random.randrange(10_000, 10_000_000)}"
+
+
 def processes(pattern: str, where: str = "cmdline") -> list[int]:
     """Process ids whose command line (or environ) holds `pattern`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if pattern in (folder / where).read_text(errors="replace"):
+            if pattern in (folder / where).read_text(errors="replace").replace("\0", " "):
                 found.append(int(folder.name))
         except OSError:
             continue

@@ -10,7 +10,7 @@ import pytest
 from servers.remote import detached
 from servers.remote.plan import File, Plan
 from servers.remote.secret import Secret
-from tests.remote.onserver import fold, machines, processes, step, wait_for
+from tests.remote.onserver import fold, machines, odd_sleep, processes, step, wait_for
 
 
 @pytest.fixture(params=["dash", "bash"])
@@ -80,12 +80,13 @@ def test_a_clean_undo_counts_as_rolled_back(one):
 
 def test_a_step_ends_at_its_limit_with_all_its_children(one):
     started = time.monotonic()
-    plan = Plan((step("slow", "trap '' TERM; sleep 60606 & sleep 60606; echo never", "true", limit=1),))
+    nap = odd_sleep()
+    plan = Plan((step("slow", f"trap '' TERM; {nap} & {nap}; echo never", "true", limit=1),))
     progress = one.submit(plan)
     assert time.monotonic() - started < 12
     assert (progress.failed_step.status, progress.rolled_back) == (124, True)
     assert progress.failed_step.lines == ["ended after its limit of 1 s"]
-    assert processes("sleep\x0060606") == []
+    assert processes(nap) == []
 
 
 def test_a_daemon_left_by_a_step_does_not_hold_the_run_nor_the_lock(one):

@@ -15,7 +15,7 @@ from servers.remote.host import Limits
 from servers.remote.journal import Reader
 from servers.remote.plan import File, Plan
 from servers.remote.secret import Secret
-from tests.remote.onserver import Machine, fold, machines, processes, step, wait_for
+from tests.remote.onserver import Machine, fold, machines, odd_sleep, processes, step, wait_for
 from tests.remote.sshd import PASSWORD_SECRET
 
 
@@ -24,17 +24,22 @@ def machine(tmp_path):
     yield from machines(tmp_path)
 
 
-def interrupted_run(machine, tmp_path, do: str = "sleep 45454"):
+def interrupted_run(machine, tmp_path, do: str = "sleep 600"):
     plan = Plan(
         (
             step("first", "true", f"echo first >>{tmp_path}/undone"),
             step("same", "echo ::unchanged", f"echo same >>{tmp_path}/undone"),
-            step("second", do, f"echo second >>{tmp_path}/undone", files=(File("/x", Secret("canary-7721")),)),
+            step(
+                "second",
+                f"touch {tmp_path}/begun; {do}",
+                f"echo second >>{tmp_path}/undone",
+                files=(File("/x", Secret("canary-7721")),),
+            ),
             step("third", f"touch {tmp_path}/third", f"echo third >>{tmp_path}/undone"),
         )
     )
     process = machine.begin(machine.text(plan))
-    wait_for(lambda: (machine.base / "jobs/t1/journal").exists() and b"step 2" in machine.journal())
+    wait_for((tmp_path / "begun").exists)
     machine.kill_runner()
     progress = fold(process.stdout.read())
     process.wait()
@@ -42,7 +47,8 @@ def interrupted_run(machine, tmp_path, do: str = "sleep 45454"):
 
 
 def test_a_killed_runner_is_interrupted_and_can_be_put_back(machine, tmp_path):
-    progress = interrupted_run(machine, tmp_path)
+    nap = odd_sleep()
+    progress = interrupted_run(machine, tmp_path, nap)
     assert (progress.interrupted, progress.verdict) == (True, "")
     assert machine.follow().interrupted
     assert machine.staged() == []
@@ -51,7 +57,23 @@ def test_a_killed_runner_is_interrupted_and_can_be_put_back(machine, tmp_path):
     assert (tmp_path / "undone").read_text() == "second\nfirst\n"
     assert recovered.steps[2].state == "interrupted"
     assert not (tmp_path / "third").exists()
-    assert processes("sleep\x0045454") == []
+    assert processes(nap) == []
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.008, 0.012, 0.02, 0.03])
+def test_a_runner_killed_at_any_moment_leaves_no_writer_behind(machine, tmp_path, delay):
+    do = f"trap '' TERM HUP; while :; do echo x >>{tmp_path}/written; sleep 0.02; done"
+    process = machine.begin(machine.text(Plan((step("write", do, f"touch {tmp_path}/undone"),))))
+    wait_for(machine.runners)
+    time.sleep(delay)
+    machine.kill_runner()
+    process.stdout.read()
+    process.wait()
+    assert machine.submit(Plan((step("look", "true"),)), "t2", 2).verdict == "succeeded"
+    written = tmp_path / "written"
+    before = written.read_text() if written.exists() else ""
+    time.sleep(0.2)
+    assert (written.read_text() if written.exists() else "") == before
 
 
 def test_recovering_twice_undoes_once(machine, tmp_path):
@@ -67,11 +89,11 @@ def test_recovering_a_finished_run_changes_nothing(machine, tmp_path):
 
 
 def test_the_next_run_ends_the_orphan_first(machine, tmp_path):
-    interrupted_run(machine, tmp_path, f"trap '' TERM HUP; while :; do date >{tmp_path}/written; sleep 0.1; done")
+    interrupted_run(machine, tmp_path, f"trap '' TERM HUP; while :; do echo x >>{tmp_path}/written; sleep 0.1; done")
     assert machine.submit(Plan((step("look", "true"),)), "t2", 2).verdict == "succeeded"
-    before = (tmp_path / "written").stat().st_mtime_ns
+    before = (tmp_path / "written").read_text()
     time.sleep(0.4)
-    assert (tmp_path / "written").stat().st_mtime_ns == before
+    assert (tmp_path / "written").read_text() == before
 
 
 def test_a_journal_torn_by_a_power_cut_is_read_and_recovered(machine, tmp_path):

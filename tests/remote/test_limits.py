@@ -12,21 +12,16 @@ import pytest
 
 from servers.remote import errors, ssh
 from servers.remote.host import Limits
-
-SEARCH = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c '{}' || true"
-
-
-def running(host, pattern: str) -> int:
-    return int(host.run(SEARCH.format(pattern)).stdout)
+from tests.remote.onserver import odd_sleep, processes
 
 
 def test_a_silent_command_hits_its_idle_limit_and_is_ended(host):
-    started = time.monotonic()
+    nap, started = odd_sleep(), time.monotonic()
     with pytest.raises(errors.Silent) as caught:
-        host.run("echo first; sleep 54321; echo never", limits=Limits(total=60, idle=1))
+        host.run(f"echo first; {nap}; echo never", limits=Limits(total=60, idle=1))
     assert time.monotonic() - started < 6
     assert caught.value.output.stdout == b"first\n"
-    assert running(host, "sleep [5]4321") == 0
+    assert processes(nap) == []
 
 
 def test_a_chatty_command_hits_its_deadline(host):
@@ -37,9 +32,10 @@ def test_a_chatty_command_hits_its_deadline(host):
 
 
 def test_a_command_that_ignores_signals_is_ended_too(host):
+    nap = odd_sleep()
     with pytest.raises(errors.Silent):
-        host.run("trap '' TERM HUP PIPE; while :; do sleep 77123; done", limits=Limits(total=20, idle=1))
-    assert running(host, "sleep [7]7123") == 0
+        host.run(f"trap '' TERM HUP PIPE; while :; do {nap}; done", limits=Limits(total=20, idle=1))
+    assert processes(nap) == []
 
 
 def test_eight_megabytes_of_errors_do_not_block(host):

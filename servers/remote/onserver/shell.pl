@@ -8,11 +8,11 @@ sub shell {
     unlink "$job/script";
     eval { write_file("$job/script", $text); 1 } or do { note($word, $n, $@ =~ s/\n//r); return (74, 0) };
     pipe my $out, my $in or return (71, 0);
+    my $runner = $$;
     my $child = fork;
     if (!defined $child) { note($word, $n, "fork: $!"); return (71, 0) }
-    if (!$child) { begin_shell($in, $n) }
+    if (!$child) { begin_shell($in, $n, $runner) }
     close $in;
-    eval { write_file("$base/current", "$token $child " . boot() . "\n") };
     my $status = drain($word, $n, $out, $child, uptime() + $limit, $limit);
     take($word, $n, '', 1);
     unlink "$job/script";
@@ -20,8 +20,11 @@ sub shell {
 }
 
 sub begin_shell {
-    my ($in, $n) = @_;
+    my ($in, $n, $runner) = @_;
     setsid();
+    # Registered before it does anything, and by itself: a runner killed in between leaves no orphan that nobody knows.
+    eval { write_file("$base/current", "$token $$ " . boot() . "\n") };
+    POSIX::_exit(75) if getppid() != $runner;
     $SIG{$_} = 'DEFAULT' for qw(HUP PIPE TERM INT CHLD);
     open STDIN, '<', '/dev/null';
     open STDOUT, '>&', $in;
