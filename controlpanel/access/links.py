@@ -78,7 +78,9 @@ def redeem(token: str) -> User:
     """Uses up the link and the person's other links, and ends the old password with every session it opened. Raises
     LinkSpent."""
     person = owner(token)
-    if _open().filter(token_hash=_hash(token)).update(used_at=timezone.now()) != 1:
+    # Without a join: PostgreSQL looks again at the row it waited for, but not at a subquery.
+    unused = SignInLink.objects.filter(token_hash=_hash(token), used_at__isnull=True)
+    if unused.update(used_at=timezone.now()) != 1:
         raise LinkSpent
     withdraw(person)
     person.set_unusable_password()
