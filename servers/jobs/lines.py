@@ -22,11 +22,12 @@ class Masker:
         if secret is None or not len(secret):
             return
         value = secret.reveal()
-        forms = {value}
+        # Hiding one to three letters would blacken our own sentences, and tell by the gaps which letters they are.
+        forms = {value} if len(value) > 3 else set()
         lines = [line.strip() for line in value.splitlines()]
         if len(lines) > 1:  # a private key is printed line by line
             forms |= {line for line in lines if len(line) >= 8}
-        if len(value) >= 6:  # shorter ones would blacken innocent words
+        if len(value) >= 6:
             text = value.decode("utf-8", "replace")
             forms |= {base64.b64encode(value), quote(text, safe="").encode(), json.dumps(text)[1:-1].encode()}
             forms |= {text.replace("'", "'\\''").encode(), clean.text(text).encode()}

@@ -1,0 +1,58 @@
+"""Two people press the same button at the same moment."""
+
+import os
+import re
+import signal
+import threading
+
+import pytest
+
+from tests.faults.conftest import add_server
+from tests.faults.visitor import Visitor
+from tests.faults.watch import Records
+
+pytestmark = pytest.mark.fleet
+ROUNDS = 5
+
+
+def test_two_installs_at_once_are_one_job(panel, records: Records, server, provider):
+    add_server(panel, server, "clicked")
+    people = [Visitor(panel, f"{name}@example.org", "operator") for name in ("olga", "otto")]
+    services = f"{records.page_of('clicked')}services/"
+    # A server that is not there keeps an install short; who may ask is decided before anybody looks.
+    server.reject(22)
+    for _ in range(ROUNDS):
+        worker = panel.process_of("worker")
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            before = records.jobs_of("clicked", "gateway.install")
+            answers = press(people, services)
+            assert records.jobs_of("clicked", "gateway.install") == before + 1
+            job = records.last_job("clicked")
+            assert [status for status, _, _ in answers] == [200, 200]
+            ways = sorted(url.removeprefix(panel.url) for _, url, _ in answers)
+            assert ways == sorted([f"/jobs/{job['id']}/", services]), "one sees the job, the other is told"
+            (other,) = [page for _, url, page in answers if url.endswith("/services/")]
+            assert "already has a job" in other
+            assert f'href="/jobs/{job["id"]}/"' in other
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert records.wait(job["id"], "failed", "succeeded", "errored")["status"] == "failed"
+
+
+def press(people: list[Visitor], services: str) -> list[tuple[int, str, str]]:
+    page = people[0].get(services)[2]
+    provider = re.search(r'value="(shared:[0-9a-f-]+)"', page).group(1)
+    tokens = [person.token(services) for person in people]
+    together, answers = threading.Barrier(len(people)), [None] * len(people)
+
+    def click(at: int) -> None:
+        together.wait()
+        answers[at] = people[at].post(f"{services}gateway/install/", token=tokens[at], provider=provider)
+
+    threads = [threading.Thread(target=click, args=(at,)) for at in range(len(people))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
