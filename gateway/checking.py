@@ -50,10 +50,11 @@ def _compared(run: Run, gateway: Gateway, row: Smarthost, relay: Relay, facts: F
 
 
 def _drifted(todo: Plan) -> Conclusion:
-    found = [refusal.what for refusal in todo.refusals] or [step.title for step in todo.steps]
+    steps = "one step" if len(todo.steps) == 1 else f"{len(todo.steps)} steps"
+    found = " ".join(refusal.what for refusal in todo.refusals) or f"It takes {steps} to put it right."
     return Conclusion(
         False,
-        f"The server is no longer as it was installed. To put right: {'; '.join(found)}.",
+        f"The server is no longer as it was installed. {found}",
         cause="drift",
         hint="Preview the changes, then reinstall.",
         result=preview(todo).result,

@@ -57,3 +57,12 @@ LOOKS: dict[str, Look] = {
     "set": Look("Set", "good", "lock"),
     "not-set": Look("Not set", "calm", "circle-dashed"),
 }
+
+# What stands in a job's result -> how its page calls it.
+FACTS: dict[str, str] = {
+    "Queue id": "Queue ID",
+    "Provider id": "The provider's ID",
+    "Relay": "Handed to",
+    "Seconds": "Seconds taken",
+    "Queued": "Emails waiting",
+}

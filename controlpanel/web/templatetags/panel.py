@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from controlpanel.web import relative
 from controlpanel.web.fields import dress
-from controlpanel.web.words import LOOKS
+from controlpanel.web.words import FACTS, LOOKS
 
 register = template.Library()
 SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
@@ -44,6 +44,11 @@ def state(slug: str, detail: str = "", word: str = ""):
 @register.filter
 def state_word(slug: str) -> str:
     return LOOKS.get(slug, LOOKS["unknown"]).word
+
+
+@register.filter
+def fact_word(name: str) -> str:
+    return FACTS.get(name, name)
 
 
 @register.simple_tag
