@@ -13,6 +13,7 @@ from controlpanel.web import page
 from gateway.models import Gateway, Smarthost
 from servers import catalog
 from servers.jobs import launch, story
+from servers.jobs.discretion import Discretion, told
 from servers.jobs.models import Job, Status
 from servers.models import Server
 
@@ -40,7 +41,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     context = {
         "server_count": len(servers),
         "numbers": _numbers(found, request.user),
-        "needing": needing[:NEEDS_SHOWN],
+        "needing": _readable(needing[:NEEDS_SHOWN], request.user),
         "needing_more": len(needing) - NEEDS_SHOWN,
         "waiting": _waiting(request.user),
         "jobs": _last_jobs(request.user),
@@ -115,6 +116,11 @@ def _needing(found: list[Look], user: User) -> list[dict]:
     return lines
 
 
+def _readable(lines: list[dict], user: User) -> list[dict]:
+    seen = Discretion(user, [line["server"].pk for line in lines])
+    return [line | {"reason": seen.hide(line["server"].pk, line["reason"])} for line in lines]
+
+
 def _unreachable(server: Server, may_edit: bool) -> dict:
     page_of = {"server": server, "url": reverse("servers:server", args=[server.pk])}
     if server.reach == Server.Reach.KEY_CHANGED:
@@ -131,7 +137,8 @@ def _unreachable(server: Server, may_edit: bool) -> dict:
 def _last_jobs(user: User) -> list[dict]:
     jobs = Job.objects.visible_to(user).with_names().defer("result", "batch__options")[:JOBS_SHOWN]
     return [
-        {"job": job, "title": launch.title(job.action), "asker": story.person(job.batch.asked_by, user)} for job in jobs
+        {"job": job, "title": launch.title(job.action), "asker": story.person(job.batch.asked_by, user)}
+        for job in told(jobs, user)
     ]
 
 

@@ -7,6 +7,7 @@ from gateway import wanted
 from gateway.choice import knows_details
 from gateway.models import Gateway, Smarthost
 from gateway.server_forms import TestForm
+from servers.jobs.discretion import told
 from servers.jobs.models import Job, Status
 from servers.models import Server
 
@@ -53,32 +54,22 @@ def last(server: Server) -> Job | None:
     return tests.order_by("-id").first()
 
 
-def shown(job: Job, smarthost: Smarthost | None, user: User) -> dict:
-    """Context of test_result.html: the way as far as it got, and the reply. Who may not know the provider's details
-    reads neither its host nor its login in them."""
-    result = job.result
-    if smarthost is not None and not knows_details(smarthost, user):
-        result = {name: _without(value, smarthost) for name, value in result.items()}
-    return {"tested": job, "stages": _stages(job, result), "reply": result.get("reply", "")}
+def shown(job: Job, user: User) -> dict:
+    """Context of test_result.html: the way as far as it got, and the reply, as this person may read them."""
+    (job,) = told([job], user)
+    return {"tested": job, "stages": _stages(job), "reply": job.result.get("reply", "")}
 
 
-def _without(value, smarthost: Smarthost):
-    if not isinstance(value, str):
-        return value
-    for detail in (smarthost.host, smarthost.username):
-        value = value.replace(detail, "the provider") if detail else value
-    return value
-
-
-def _stages(job: Job, result: dict) -> list[Stage]:
+def _stages(job: Job) -> list[Stage]:
     """queued → handed over → accepted, as far as it got."""
+    result = job.result
     delivery, relay = result.get("delivery", ""), result.get("relay", "")
     if not result.get("queue_id"):
         return [Stage("Queued on the server", "running" if job.live else "fail")]
     reached = bool(relay) and relay != "none"
     return [
-        Stage("Queued on the server", "ok", result["queue_id"]),
-        Stage("Handed over", "ok" if reached else "fail", relay if reached else ""),
+        Stage("Queued on the server", "ok", f"queue ID {result['queue_id']}"),
+        Stage("Handed over", "ok" if reached else "fail", f"to {relay}" if reached else ""),
         Stage(_ENDS.get(delivery, "Accepted by the provider"), delivery or "running", _ids(result)),
     ]
 
@@ -87,11 +78,12 @@ _ENDS = {"deferred": "Not accepted yet", "bounced": "Refused", "queued": "Still 
 
 
 def _ids(result: dict) -> str:
-    parts = [result.get("provider_id", ""), _span(result.get("seconds"))]
+    given = result.get("provider_id", "")
+    parts = [f"the provider's ID {given}" if given else "", _span(result.get("seconds"))]
     return " · ".join(part for part in parts if part)
 
 
 def _span(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f"{seconds:.1f} s" if seconds >= 0.05 else "under 0.1 s"
+    return f"in {seconds:.1f} s" if seconds >= 0.05 else "in under 0.1 s"

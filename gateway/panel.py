@@ -11,6 +11,7 @@ from gateway.models import Gateway, Smarthost
 from gateway.providers import presets
 from gateway.providers.preset import Preset
 from gateway.server_forms import ChoiceForm, OwnForm, TestForm
+from servers.jobs.discretion import Discretion, told
 from servers.jobs.models import Job, Status
 from servers.models import Server
 
@@ -46,11 +47,11 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
     gateway = Gateway.objects.with_live_job().of(server)
     shown = shown or asked(request, server, gateway)
     user = request.user
-    preset, tested = _preset(shown.choice, user), mailtest.last(server)
+    preset, tested, last = _preset(shown.choice, user), mailtest.last(server), _last_change(server, user)
     return {
         "server": server,
         "gateway": gateway,
-        "gateway_state": gateways.state_of(gateway),
+        "gateway_state": Discretion(user, [server.pk]).state(server.pk, gateways.state_of(gateway)),
         "provider": choice.named(gateway.applied, user) if gateway.applied else "",
         "live_job": Job.objects.live().filter(server=server, action__startswith="gateway.", mutating=True).first(),
         "groups": choice.offered(user, gateway),
@@ -61,10 +62,12 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "details": _details(shown.choice, user),
         "warnings": _warnings(shown.choice, user),
         "can_load": may(user, Permission.SETTINGS) and Smarthost.objects.shared().filter(is_default=True).exists(),
-        "consent": _consent(server),
+        "consent": last if _asks_consent(last) else None,
+        "failed": last if last and last.status in (Status.FAILED, Status.ERRORED) and not _asks_consent(last) else None,
+        "failed_evidence": last.result.get("evidence", "") if last else "",
         "test_form": test or (mailtest.form(gateway, user) if gateway.installed else None),
         "test_preset": _test_preset(gateway, user),
-    } | (mailtest.shown(tested, gateway.applied, user) if tested else {})
+    } | (mailtest.shown(tested, user) if tested else {})
 
 
 def mail_waits(gateway: Gateway) -> bool:
@@ -109,8 +112,13 @@ def _warnings(picked: choice.Choice, user: User) -> list[str]:
     return rules.warnings(picked.smarthost)
 
 
-def _consent(server: Server) -> Job | None:
-    """The last install, when it was refused because another mail system is there."""
-    jobs = Job.objects.filter(server=server, action__in=("gateway.install", "gateway.reinstall"))
-    last = jobs.order_by("-id").first()
-    return last if last and last.cause == OTHER_MTA and last.status == Status.FAILED else None
+def _last_change(server: Server, user: User) -> Job | None:
+    """The last install, reinstall or uninstall, as this person may read it."""
+    kinds = ("gateway.install", "gateway.reinstall", "gateway.uninstall")
+    last = Job.objects.filter(server=server, action__in=kinds).order_by("-id").first()
+    return told([last], user)[0] if last else None
+
+
+def _asks_consent(last: Job | None) -> bool:
+    """An install that was refused because another mail system is there."""
+    return last is not None and last.cause == OTHER_MTA and last.status == Status.FAILED

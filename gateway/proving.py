@@ -16,7 +16,10 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
     with run.step("prove", "Prove the account from this server") as step:
 
         def told(stage: Stage) -> None:
-            step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip())
+            found = stage.evidence
+            if (stage.name, stage.state) == ("name", "ok"):  # beside their name, addresses are hidden with it
+                found = f"{relay.host} [{found}]"
+            step.line(f"{stage.title}: {stage.state}. {found}".strip())
 
         proof = prove(
             run.connect(),

@@ -1,7 +1,7 @@
 """The email gateway as a service of the catalogue."""
 
 from controlpanel.access.gate import Permission
-from gateway import actions, checking, gateways, panel, sending
+from gateway import actions, checking, discretion, gateways, panel, sending
 from servers.catalog import Action, Service
 
 
@@ -24,4 +24,5 @@ SERVICE = Service(
     context=panel.context,
     urls="gateway.urls",
     states=gateways.states,
+    private=discretion.private,
 )

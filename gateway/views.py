@@ -12,6 +12,7 @@ from controlpanel.web import page
 from gateway import choice, gateways, mailtest, panel
 from gateway.models import Gateway, Smarthost
 from gateway.server_forms import TestForm, UninstallForm
+from servers.jobs.discretion import told
 from servers.jobs.launch import Archived, Busy, launch
 from servers.jobs.models import Job
 from servers.models import Server
@@ -50,7 +51,7 @@ def preview(request: HttpRequest, pk) -> HttpResponse:
 @needs(Permission.VIEW)
 def previewed(request: HttpRequest, pk, job) -> HttpResponse:
     server, gateway = _gateway(request, pk)
-    job = get_object_or_404(Job, pk=job, server=server, action="gateway.preview")
+    (job,) = told([get_object_or_404(Job, pk=job, server=server, action="gateway.preview")], request.user)
     candidate = Smarthost.objects.filter(pk=job.batch.options.get("smarthost")).first()
     context = {
         "server": server,
@@ -109,7 +110,7 @@ def test(request: HttpRequest, pk) -> HttpResponse:
 def tested(request: HttpRequest, pk, job) -> HttpResponse:
     server, gateway = _gateway(request, pk)
     job = get_object_or_404(Job, pk=job, server=server, action="gateway.test")
-    context = {"server": server, "gateway": gateway} | mailtest.shown(job, gateway.applied, request.user)
+    context = {"server": server, "gateway": gateway} | mailtest.shown(job, request.user)
     answer = page.stop_polling if job.finished else page.render
     return answer(request, "gateway/tested.html", context)
 

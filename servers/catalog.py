@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from controlpanel.access.gate import Permission
 
 if TYPE_CHECKING:
+    from controlpanel.access.models import User
     from servers.jobs.run import Conclusion, Run
     from servers.models import Server
 
@@ -35,17 +36,23 @@ class Action:
 
 @dataclass(frozen=True)
 class State:
-    """`word` is one of the six the panel knows; `detail` one short sentence."""
+    """`word` is one of the six the panel knows; `detail` one short sentence, which doors show with Discretion."""
 
     word: str  # working | absent | needs-you | checking | unknown | paused
     detail: str = ""
+
+
+def nothing_private(viewer: "User", servers: Iterable) -> dict:
+    return {}
 
 
 @dataclass(frozen=True)
 class Service:
     """slug, label: names. panel: template of the cards on the Services tab. context: (request, server) -> its context.
     urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers.
-    hidden: part of the panel itself, with actions but no card on the Services tab."""
+    hidden: part of the panel itself, with actions but no card on the Services tab.
+    private: (viewer, server ids) -> {server id: {text: word}}: what this person must not read in jobs and states of
+    these servers, and what is shown in its place; the same number of queries for one server and for many."""
 
     slug: str
     label: str
@@ -55,6 +62,7 @@ class Service:
     urls: str
     states: "Callable[[Iterable[Server]], dict[Any, State]]"
     hidden: bool = False
+    private: "Callable[[User, Iterable], dict[Any, dict[str, str]]]" = nothing_private
 
     def action(self, slug: str) -> Action:
         return next(action for action in self.actions if action.slug == slug)

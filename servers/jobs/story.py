@@ -8,6 +8,7 @@ from django.db.models.functions import RowNumber
 from controlpanel.access.gate import may
 from controlpanel.access.models import Role, User
 from servers import catalog
+from servers.jobs.discretion import Discretion, told
 from servers.jobs.models import Batch, Job, JobLine, JobStep, Status
 
 SHOWN = 100  # lines of one step on the page; the raw log has the rest
@@ -48,24 +49,24 @@ def version(job: Job) -> str:
     return f"{job.status}.{job.fence}.{last}.{counts}.{int(job.cancel_asked_at is not None)}"
 
 
-def steps(job: Job) -> list[StepView]:
+def steps(job: Job, seen: Discretion) -> list[StepView]:
     """Every step with its last lines, in two statements however many steps and lines there are."""
-    told = {step.pk: StepView(step) for step in job.steps.all()}
+    views = {step.pk: StepView(seen.step(job, step)) for step in job.steps.all()}
     newest = Window(RowNumber(), partition_by=F("step"), order_by=F("number").desc())
     total = Window(Count("pk"), partition_by=F("step"))
     lines = JobLine.objects.filter(job=job).annotate(from_end=newest, of=total).filter(from_end__lte=SHOWN)
     for line in lines.order_by("number"):
-        view = told[line.step_id]
-        view.lines.append(line.text)
+        view = views[line.step_id]
+        view.lines.append(seen.hide(job.server_id, line.text))
         view.earlier = line.of - SHOWN
-    return list(told.values())
+    return list(views.values())
 
 
-def evidence(job: Job, told: list[StepView]) -> str:
+def evidence(job: Job, views: list[StepView]) -> str:
     """The server's own words about a failure."""
     if given := job.result.get("evidence"):
         return str(given)
-    failed = [view for view in told if view.step.state == JobStep.State.FAILED and view.lines]
+    failed = [view for view in views if view.step.state == JobStep.State.FAILED and view.lines]
     return "\n".join(failed[-1].lines[-EVIDENCE:]) if failed else ""
 
 
@@ -86,27 +87,25 @@ def allowed(action: str, viewer: User) -> bool:
         return False
 
 
-def raw_log(job: Job) -> str:
+def raw_log(job: Job, seen: Discretion) -> str:
     """All that was recorded, as text."""
     lines: dict[int, list[str]] = {}
     for step_id, text in job.lines.values_list("step", "text"):
-        lines.setdefault(step_id, []).append(text)
-    parts = [f"{job.action} on {job.server}: {job.get_status_display()}", job.outcome]
-    for step in job.steps.all():
+        lines.setdefault(step_id, []).append(seen.hide(job.server_id, text))
+    parts = [f"{job.action} on {job.server}: {job.get_status_display()}", seen.job(job).outcome]
+    for step in (seen.step(job, step) for step in job.steps.all()):
         began = f"{step.started_at:%Y-%m-%d %H:%M:%S} UTC" if step.started_at else ""
         parts += ["", f"== {step.title} ({step.get_state_display()}) {began}".rstrip(), *lines.get(step.pk, [])]
     return "\n".join(parts) + "\n"
 
 
-def causes(jobs: QuerySet) -> list[dict]:
-    """Failures grouped: [{"cause", "outcome", "hint", "count"}], the commonest first."""
-    groups = (
-        jobs.unsuccessful()
-        .order_by()
-        .values("cause")
-        .annotate(count=Count("pk"), outcome=Max("outcome"), hint=Max("hint"))
-    )
-    return sorted(groups, key=lambda group: -group["count"])
+def causes(jobs: QuerySet, viewer: User) -> list[dict]:
+    """Failures grouped: [{"cause", "outcome", "hint", "count"}], the commonest first, in the words of the last one."""
+    groups = jobs.unsuccessful().order_by().values("cause").annotate(count=Count("pk"), last=Max("pk"))
+    by_size = sorted(groups, key=lambda group: -group["count"])
+    last = Job.objects.filter(pk__in=[group["last"] for group in by_size]).defer("result")
+    words = {job.pk: job for job in told(last, viewer)}
+    return [g | {"outcome": words[g["last"]].outcome, "hint": words[g["last"]].hint} for g in by_size]
 
 
 def segments(counts: dict[str, int]) -> list[dict]:

@@ -3,10 +3,12 @@
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from controlpanel.access.gate import Permission, needs
+from controlpanel.access.models import User
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
 from controlpanel.web.words import LOOKS
 from servers import catalog
+from servers.jobs.discretion import Discretion
 from servers.jobs.models import Job
 from servers.models import Server, Tag
 
@@ -33,7 +35,12 @@ def index(request, archived: bool = False):
         default_sort="name",
     )
     listing.page.object_list = rows = list(listing.rows)
-    context = {"listing": listing, "services": _dress(rows), "archived": archived, "any": rows or mine.exists()}
+    context = {
+        "listing": listing,
+        "services": _dress(rows, request.user),
+        "archived": archived,
+        "any": rows or mine.exists(),
+    }
     context["archive"] = 0 if archived else mine.filter(archived_at__isnull=False).count()
     return page.render(request, "servers/list.html", context)
 
@@ -63,14 +70,14 @@ def _shown() -> list[catalog.Service]:
     return [service for service in catalog.services() if not service.hidden]
 
 
-def _dress(rows: list[Server]) -> list[str]:
+def _dress(rows: list[Server], viewer: User) -> list[str]:
     """Gives each row `.states` (one per service, in the order of the labels returned) and `.job`."""
     shown = _shown()
     states = [service.states(rows) for service in shown]
     jobs = Job.objects.in_bulk([row.last_job for row in rows if row.last_job])
-    absent = catalog.State("absent")
+    absent, seen = catalog.State("absent"), Discretion(viewer, [row.pk for row in rows])
     for row in rows:
         labels = [service.label for service in shown]
-        row.states = list(zip(labels, [found.get(row.pk, absent) for found in states], strict=True))
+        row.states = list(zip(labels, [seen.state(row.pk, found.get(row.pk, absent)) for found in states], strict=True))
         row.job = jobs.get(row.last_job)
     return [service.label for service in shown]

@@ -5,7 +5,9 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from controlpanel.access.gate import Permission, may
+from controlpanel.access.models import User
 from servers import catalog, checking
+from servers.jobs.discretion import Discretion
 from servers.models import Server
 
 TABS = (
@@ -29,14 +31,14 @@ def around(request: HttpRequest, server: Server, tab: str) -> dict:
         for label, name, permission in TABS
         if may(request.user, permission)
     ]
-    return {"server": server, "tabs": tabs, "states": states(server), "check": checking.live(server)}
+    return {"server": server, "tabs": tabs, "states": states(server, request.user), "check": checking.live(server)}
 
 
-def states(server: Server) -> list[dict]:
-    """[{"label", "word", "detail"}] of every service that has a card."""
-    shown = []
+def states(server: Server, viewer: User) -> list[dict]:
+    """[{"label", "word", "detail"}] of every service that has a card, as `viewer` may read it."""
+    shown, seen = [], Discretion(viewer, [server.pk])
     for service in catalog.services():
         if not service.hidden:
             state = service.states([server]).get(server.pk, catalog.State("absent"))
-            shown.append({"label": service.label, "word": state.word, "detail": state.detail})
+            shown.append({"label": service.label, "word": state.word, "detail": seen.hide(server.pk, state.detail)})
     return shown

@@ -7,6 +7,7 @@ from controlpanel.access.gate import Permission, may, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Listing
 from servers import catalog, trust
+from servers.jobs.discretion import told
 from servers.views.reach import around, one
 
 
@@ -16,7 +17,7 @@ def overview(request, pk):
     context = around(request, server, "servers:server") | {
         "pinned": trust.pinned(server),
         "waiting": trust.waiting(server),
-        "last_jobs": server.jobs.with_names()[:5],
+        "last_jobs": told(server.jobs.with_names().defer("result")[:5], request.user),
         "staff": may(request.user, Permission.AUDIT) or may(request.user, Permission.USE_SHARED),
     }
     return page.render(request, "servers/overview.html", context)
@@ -42,7 +43,9 @@ def services_page(request, server, contexts: dict | None = None, status: int = 2
 @needs(Permission.VIEW)
 def jobs(request, pk):
     server = one(request, pk)
-    listing = Listing(request, server.jobs.with_names(), sorts={"asked": ("pk",)}, default_sort="-asked")
+    rows = server.jobs.with_names().defer("result")
+    listing = Listing(request, rows, sorts={"asked": ("pk",)}, default_sort="-asked")
+    listing.page.object_list = told(listing.rows, request.user)
     context = around(request, server, "servers:jobs") | {"listing": listing}
     context["services_url"] = reverse("servers:services", args=[server.pk])
     return page.render(request, "servers/jobs.html", context)

@@ -251,6 +251,7 @@ def test_a_page_costs_the_same_for_few_rows_and_for_many(operator_client, name):
 
     JobLineFactory(step=JobStepFactory(job=job, position=1), number=1)
     JobFactory(server=job.server, succeeded=True)
+    JobFactory(batch=batch, failed=True)
     few = cost()
     for number in range(2, 20):
         JobLineFactory(step=JobStepFactory(job=job, position=number), number=number)
