@@ -124,11 +124,11 @@ def states(servers: Iterable[Server]) -> dict:
 
 
 def state_of(gateway: Gateway) -> State:
-    """`gateway` from `with_live_job()`. Names no shared provider: every role reads this."""
+    """`gateway` from `with_live_job()`. The reason may name a provider: doors show it with Discretion."""
     if getattr(gateway, "live", False):
         return State("checking", "a job is running")
     if gateway.in_doubt:
-        return State("unknown", "a change began and nobody has seen how it ended; check the gateway")
+        return State("unknown", "nobody has seen how the last change ended; check the gateway")
     word = {"broken": "needs-you"}.get(gateway.state, gateway.state)
     if gateway.state == Gateway.State.WORKING:
         return State(word, "new values not applied yet" if gateway.pending else "")

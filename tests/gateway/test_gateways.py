@@ -1,12 +1,17 @@
 """What is wanted, what is in force, and what is said about it."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils import timezone
 
 from gateway import gateways, smarthosts, values, wanted
 from gateway.gateways import Seen
 from gateway.models import Gateway, Tls
 from gateway.values import Values
+from servers.jobs import machine, sweeper
 from servers.jobs.launch import Busy
 from servers.jobs.models import Job
 from servers.remote.secret import Secret
@@ -42,6 +47,40 @@ def test_applied_changes_only_by_proof(administrator):
     proved = Gateway.objects.get(server=server)
     assert (proved.applied, proved.state, proved.queued, proved.generation) == (smarthost, "working", 2, "abc")
     assert not proved.pending
+
+
+def test_a_job_given_up_leaves_a_state_nobody_knows_and_the_way_to_know_it(operator_client):
+    """The change was handed over, and the server stayed away until the panel stopped waiting."""
+    gateway = GatewayFactory()
+    job = machine.claim(JobFactory(server=gateway.server, action="gateway.install").pk)
+    gateways.begin(gateway.server)
+    assert machine.hold(job, submitted_at=timezone.now())
+    assert machine.lose_contact(job, outcome="The line is silent.")
+    services = reverse("servers:services", args=[gateway.server_id])
+    check = reverse("gateway:check", args=[gateway.server_id])
+    assert gateways.states([gateway.server])[gateway.server_id].word == "checking"
+    Job.objects.update(lost_at=timezone.now() - timedelta(hours=7), due_at=timezone.now())
+    sweeper.sweep()
+    job.refresh_from_db()
+    assert (job.status, job.cause) == ("errored", "lost-contact")
+    state = gateways.states([gateway.server])[gateway.server_id]
+    assert (state.word, state.detail) == ("unknown", "nobody has seen how the last change ended; check the gateway")
+    text = operator_client.get(services).content.decode()
+    assert "Nobody has seen how the last change ended" in text
+    assert f'action="{check}"' in text
+    assert operator_client.post(check).status_code == 302
+    assert Job.objects.filter(action="gateway.check", status="queued").exists()
+
+
+def test_a_worker_lost_five_times_before_handing_over_leaves_no_false_certainty():
+    gateway = GatewayFactory(working=True)
+    gateways.begin(gateway.server)
+    lost = timezone.now() - timedelta(seconds=1)
+    job = JobFactory(server=gateway.server, action="gateway.reinstall", lost=True, fence=5, due_at=lost)
+    sweeper.sweep()
+    job.refresh_from_db()
+    assert (job.status, job.cause) == ("errored", "worker-lost")
+    assert gateways.states([gateway.server])[gateway.server_id].word == "unknown"
 
 
 def test_a_proof_does_not_undo_what_was_wanted_meanwhile():
