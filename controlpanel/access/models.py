@@ -82,6 +82,8 @@ def _words(value) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(_words, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')}: {_words(inner)}" for name, inner in value.items())
     return "empty" if value in (None, "") else str(value)
 
 
@@ -124,7 +126,7 @@ class AuditEntry(models.Model):
         detail = dict(self.detail)
         changed = detail.pop("changed", {})
         found = [
-            (name.replace("_", " "), _words(value)) for name, value in detail.items() if value not in (None, [], "")
+            (name.replace("_", " "), _words(value)) for name, value in detail.items() if value not in (None, [], {}, "")
         ]
         return found + [(name.replace("_", " "), " → ".join(map(_words, pair))) for name, pair in changed.items()]
 

@@ -144,7 +144,7 @@ def _audit(by: User | str | None, batch: Batch, servers: dict, retried: bool) ->
     options = {name: value for name, value in batch.options.items() if not isinstance(value, (dict, list))}
     verb = _verb("retried" if retried else "asked for", batch.action)
     for server in servers.values():
-        audit.record(by, verb, server, batch=batch.pk, **options)
+        audit.record(by, verb, server, batch=batch.pk, options=options)
 
 
 def _verb(what: str, action: str) -> str:

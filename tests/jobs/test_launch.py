@@ -23,7 +23,19 @@ def test_asking_writes_batch_job_and_audit_together():
     assert (batch.asked_by, batch.options) == (person, {"text": "hi"})
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.verb, entry.subject_name) == (person, "asked for “Write the note”", server.name)
-    assert entry.detail == {"batch": batch.pk, "text": "hi"}
+    assert entry.detail == {"batch": batch.pk, "options": {"text": "hi"}}
+    assert ("options", "text: hi") in entry.pairs()
+
+
+@pytest.mark.django_db
+def test_an_option_never_passes_for_a_part_of_the_audit_entry():
+    person, server = OperatorFactory(), ServerFactory()
+    options = {"by": "somebody else", "subject": "another", "verb": "deleted", "batch": 0, "changed": "nothing"}
+    batch = launch.launch("toy.set", [server], by=person, options=options)
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.verb, entry.subject_name) == (person, "asked for “Write the note”", server.name)
+    assert entry.detail == {"batch": batch.pk, "options": options}
+    assert dict(entry.pairs())["batch"] == str(batch.pk)
 
 
 @pytest.mark.django_db
