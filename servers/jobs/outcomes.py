@@ -32,6 +32,10 @@ class Cancelled(Exception):
     """Somebody asked this job to stop, and it stopped between two steps."""
 
 
+class Revoked(Cancelled):
+    """Whoever asked for this job may no longer do so on this server."""
+
+
 class LostContact(Exception):
     """The server stays away while a script handed to it may still be at work. The job is looked at again later."""
 

@@ -7,11 +7,14 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from controlpanel.access.gate import may
+from controlpanel.access.models import User
+from servers import catalog
 from servers.jobs import follow, machine
 from servers.jobs.lease import Lease, keeper
 from servers.jobs.lines import Masker
 from servers.jobs.models import Job, JobStep
-from servers.jobs.outcomes import Applied, Cancelled, Conclusion, LostContact
+from servers.jobs.outcomes import Applied, Cancelled, Conclusion, LostContact, Revoked
 from servers.jobs.record import Recorder
 from servers.models import Server
 from servers.remote.host import Host, Login
@@ -159,6 +162,7 @@ class Run:
             earlier = follow.reattach(self)
             if earlier is not None and earlier.finished:
                 return earlier
+        self.check_cancelled()
         return follow.apply(self, plan)
 
     def reattach(self) -> Applied | None:
@@ -166,11 +170,24 @@ class Run:
         return follow.reattach(self) if self.in_doubt else self.applied
 
     def check_cancelled(self) -> None:
-        """Raises Cancelled when somebody asked for it, LeaseLost when another worker holds the job. Call it between
-        steps; opening a step does. Once the server has its script the run goes on to a true conclusion."""
+        """Raises Cancelled when somebody asked for it, Revoked when whoever asked for the job lost the right to it,
+        LeaseLost when another worker holds the job. Call it between steps; opening a step does. Once the server has its
+        script the run goes on to a true conclusion."""
         self.lease.check()
-        if not self.handed_over and Job.objects.filter(pk=self.job.pk, cancel_asked_at__isnull=False).exists():
+        if self.handed_over:
+            return
+        if Job.objects.filter(pk=self.job.pk, cancel_asked_at__isnull=False).exists():
             raise Cancelled
+        if not self._still_allowed():
+            raise Revoked
+
+    def _still_allowed(self) -> bool:
+        """Jobs of the panel itself and of the command line are nobody's."""
+        if self.job.batch.asked_by_id is None:
+            return True
+        person = User.objects.get(pk=self.job.batch.asked_by_id)
+        permission = catalog.find(self.job.action)[1].permission
+        return may(person, permission) and Server.objects.visible_to(person).filter(pk=self.server.pk).exists()
 
     def flush(self) -> None:
         self.recorder.flush()

@@ -7,7 +7,7 @@ from servers import catalog, trust
 from servers.jobs import machine
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job
-from servers.jobs.outcomes import Cancelled, Conclusion, LostContact
+from servers.jobs.outcomes import Cancelled, Conclusion, LostContact, Revoked
 from servers.jobs.run import Dial, Run, dial
 from servers.remote.errors import HostKeyChanged
 from servers.remote.host import RemoteError
@@ -38,6 +38,8 @@ def _work(job: Job, dial: Dial) -> None:
             _conclude(run, action.run(run))
         except LeaseLost:
             log.warning("Job %s is no longer ours; this worker stops acting on it.", job.pk)
+        except Revoked:
+            _revoke(run)
         except Cancelled:
             _stop(run)
         except LostContact as error:
@@ -66,6 +68,17 @@ def _stop(run: Run) -> None:
     if run.applied:
         outcome += " Everything was put back." if run.applied.rolled_back else " Not everything was put back."
     machine.finish(run.job, "stop", outcome=outcome, cause="cancelled", changed=run.changed)
+
+
+def _revoke(run: Run) -> None:
+    machine.finish(
+        run.job,
+        "stop",
+        outcome="Stopped before anything was handed to the server: whoever asked for it may no longer do this here.",
+        cause="revoked",
+        hint="Somebody who may can ask again.",
+        changed=run.changed,
+    )
 
 
 def _lose(run: Run, outcome: str, cause: str = "lost-contact", hint: str = "") -> None:

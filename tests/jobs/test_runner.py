@@ -10,12 +10,13 @@ from django.utils import timezone
 from servers.jobs import launch, machine, runner
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job, JobStep, Status
+from servers.jobs.outcomes import Revoked
 from servers.jobs.run import Conclusion, Run
 from servers.remote import keypair
 from servers.remote.errors import HostKeyChanged
 from servers.remote.host import PinnedKey
 from servers.remote.secret import MASK
-from tests.factories import HostKeyFactory, JobFactory, OperatorFactory, ServerFactory
+from tests.factories import CustomerFactory, HostKeyFactory, JobFactory, OperatorFactory, ServerFactory
 from tests.toyservice.machine import dial
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("toys", "rings", "toy_machine")]
@@ -80,6 +81,46 @@ def test_cancelling_stops_between_two_steps():
     job.refresh_from_db()
     assert (job.status, job.cause, job.cancel_asked_by) == ("cancelled", "cancelled", person)
     assert not job.steps.exists(), "it had not begun a step"
+
+
+LOSSES = {
+    "deactivated": lambda person, server: person.__class__.objects.filter(pk=person.pk).update(is_active=False),
+    "made a viewer": lambda person, server: person.__class__.objects.filter(pk=person.pk).update(role="viewer"),
+    "server taken away": lambda person, server: server.people.remove(person),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_whoever_loses_the_right_in_the_middle_changes_nothing_any_more(loss, toy_machine, monkeypatch):
+    """The job is at its last look before the change when the right is lost."""
+    person = CustomerFactory()
+    server = ServerFactory(people=[person])
+    job = launch.launch("toy.set", [server], by=person, options={"text": "x"}).jobs.get()
+
+    def lose_it_on_the_wire(login):
+        LOSSES[loss](person, server)
+        return dial(login)
+
+    job = runner.run_here(job, lose_it_on_the_wire)
+    assert (job.status, job.cause, job.changed, job.submitted_at) == ("cancelled", "revoked", False, None)
+    assert job.outcome.startswith("Stopped before anything was handed to the server")
+    assert [step.slug for step in job.steps.all()] == ["observe"]
+    assert not (toy_machine / "note").exists()
+    again = runner.run_here(JobFactory(server=server, action="toy.look", mutating=False, batch__asked_by=person), dial)
+    assert (again.cause, again.steps.count()) == ("revoked", 0), "what still waits in the queue does not begin"
+
+
+def test_the_command_line_and_a_change_under_way_are_nobodys_to_revoke():
+    person = OperatorFactory()
+    job = machine.claim(JobFactory(action="toy.look", mutating=False, batch__asked_by=person).pk)
+    person.__class__.objects.filter(pk=person.pk).update(is_active=False)
+    with Run(job, dial) as run:
+        run.handed_over = True
+        run.check_cancelled()
+        run.handed_over = False
+        with pytest.raises(Revoked):
+            run.check_cancelled()
+    assert done("toy.look", by="command line").status == "succeeded"
 
 
 def test_delivering_a_bell_twice_runs_the_job_once():
