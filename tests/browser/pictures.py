@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.browser.conftest import BUSY, CHROMIUM, PASSWORD
 from tests.fleet.fleet import ACCOUNT, Fleet
@@ -77,14 +77,19 @@ class Walk:
     def go(self, path: str) -> None:
         self.page.goto(self.panel.url + path)
 
+    def follow(self, target: Locator) -> None:
+        """Clicks what leads to another page, and is there."""
+        with self.page.expect_navigation():
+            target.first.click()
+
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name).first.click()
+        self.follow(self.page.get_by_role("button", name=name))
 
     def server(self, name: str, tab: str = "") -> None:
         self.go(f"/servers/?q={name}")
-        self.page.get_by_role("link", name=name).first.click()
+        self.follow(self.page.get_by_role("link", name=name))
         if tab:
-            self.page.get_by_label(name, exact=True).get_by_role("link", name=tab).click()
+            self.follow(self.page.get_by_label(name, exact=True).get_by_role("link", name=tab))
 
     def enter(self) -> None:
         self.go("/accounts/login/")
@@ -183,7 +188,7 @@ class Walk:
     def test_email(self, recipient: str, name: str, reply: str) -> None:
         self.page.locator("[name=sender]").fill(SENDER)
         self.page.locator("[name=recipient]").fill(recipient)
-        self.press("Send test email")
+        self.page.get_by_role("button", name="Send test email").click()
         result = self.page.locator("#gateway-tested")
         expect(result.get_by_text(re.compile(reply)).first).to_be_visible(timeout=90_000)
         self.take(f"services-test-{name.lower()}-at-once")
@@ -200,7 +205,7 @@ class Walk:
         self.needing.run(["postconf", "-e", "relayhost = [old.example.org]:25"])
         self.panel.manage("gateway", "check", *names, "--wait", codes=(1,))
         self.newest_job("job-check-failed")
-        self.page.get_by_role("link", name=re.compile("Batch|batch")).first.click()
+        self.follow(self.page.get_by_role("link", name=re.compile("Batch|batch")))
         self.take("batch")
         self.panel.manage("gateway", "reinstall", self.needing.name, "--smarthost", "Old account", "--wait", codes=(1,))
         self.server(self.needing.name, "Services")
@@ -208,7 +213,7 @@ class Walk:
 
     def newest_job(self, name: str) -> None:
         self.go("/jobs/?state=failed")
-        self.page.locator("[data-row-link]").first.click()
+        self.follow(self.page.locator("[data-row-link]"))
         self.take(name)
 
     def lists(self) -> None:
@@ -247,10 +252,10 @@ class Walk:
             self.go(f"/settings/gateway/add/?preset={preset}")
             self.take(f"provider-add-{preset}")
         self.go("/settings/gateway/")
-        self.page.get_by_role("link", name="Main provider").first.click()
+        self.follow(self.page.get_by_role("link", name="Main provider"))
         self.take("provider-edit")
         self.go("/settings/gateway/")
-        self.page.get_by_role("link", name=re.compile("Delete Old account")).click()
+        self.follow(self.page.get_by_role("link", name=re.compile("Delete Old account")))
         self.take("provider-delete")
         self.server(self.working.name, "Jobs")
         self.take("server-jobs")
@@ -260,10 +265,10 @@ class Walk:
     def dangerous_pages(self) -> None:
         self.server(self.working.name, "Settings")
         settings = self.page.url
-        self.page.get_by_role("link", name="Archive").click()
+        self.follow(self.page.get_by_role("link", name="Archive"))
         self.take("archive")
         self.page.goto(settings)
-        self.page.get_by_role("link", name="Delete").click()
+        self.follow(self.page.get_by_role("link", name="Delete"))
         self.take("delete")
         self.server(self.working.name, "Services")
         self.page.goto(self.page.url.partition("?")[0] + "gateway/uninstall/")
