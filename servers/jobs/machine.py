@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from controlpanel.access.models import User
 from servers.jobs.models import Job, JobQuerySet, JobStep, Status
+from servers.models import Server
 
 MOVES: dict[str, tuple[frozenset[Status], Status]] = {
     "claim": (frozenset({Status.QUEUED, Status.LOST_CONTACT}), Status.RUNNING),
@@ -107,6 +108,11 @@ def lose_contact(job: Job, *, outcome: str, cause: str = "lost-contact", hint: s
             lost_at=Coalesce(F("lost_at"), now),
         )
     )
+
+
+def look_again(server: Server) -> int:
+    """What kept the panel from a server is mended: its jobs out of contact need not sit out their pause."""
+    return Job.objects.filter(server=server, status=Status.LOST_CONTACT).update(due_at=timezone.now())
 
 
 def expire(now: datetime) -> int:

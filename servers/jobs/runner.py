@@ -43,6 +43,7 @@ def _work(job: Job, dial: Dial) -> None:
         except Cancelled:
             _stop(run)
         except LostContact as error:
+            _note_changed_key(run, error.__cause__)
             _lose(run, str(error), cause=error.cause, hint=error.hint)
         except RemoteError as error:
             _remote_error(run, error)
@@ -97,14 +98,19 @@ def _lose(run: Run, outcome: str, cause: str = "lost-contact", hint: str = "") -
 
 def _remote_error(run: Run, error: RemoteError) -> None:
     """Before anything was handed over an unreachable server has failed the job. After that nobody knows."""
-    if isinstance(error, HostKeyChanged) and not error.at_jump:  # whoever meets a changed key first blocks the server
-        trust.offer_host_keys(run.server, [error.offered] if error.offered else [])
+    _note_changed_key(run, error)
     if run.handed_over:
         _lose(run, str(error), cause=error.cause, hint=error.hint)
         return
     machine.finish(
         run.job, "fail", outcome=run.masked(str(error)), cause=error.cause, hint=run.masked(error.hint), changed=False
     )
+
+
+def _note_changed_key(run: Run, error: BaseException | None) -> None:
+    """Whoever meets a changed key first blocks the server."""
+    if isinstance(error, HostKeyChanged) and not error.at_jump:
+        trust.offer_host_keys(run.server, [error.offered] if error.offered else [])
 
 
 def _panel_error(run: Run, error: Exception) -> None:

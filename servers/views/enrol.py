@@ -10,6 +10,7 @@ from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
 from servers import catalog, checking, inventory, sshkeys, trust
 from servers.forms import SignInForm, WhereForm
+from servers.jobs import machine
 from servers.models import Server
 from servers.remote.host import RemoteError
 from servers.views import signin
@@ -97,6 +98,7 @@ def pin(request, pk):
     else:
         messages.success(request, f"The host key {key.fingerprint} is accepted.")
         if earlier:
+            machine.look_again(server)
             checking.ask(server, by=request.user)
     return _back(request, server)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.console import ConsolePanel
 from tests.faults.watch import Records, until
 from tests.fleet.fleet import ACCOUNT, Fleet
 from tests.fleet.provider import Provider
@@ -19,14 +20,14 @@ PROVIDER = "Main"
 
 
 @contextmanager
-def panels() -> Iterator[Callable[[], Panel]]:
+def panels() -> Iterator[Callable[[], ConsolePanel]]:
     """start() -> the panel of one data folder, up; again after it was stopped. All of it is gone afterwards."""
     # Short, because the path of the broker's socket has room for 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="fp-faults-"))
-    started: list[Panel] = []
+    started: list[ConsolePanel] = []
 
     def start() -> Panel:
-        started.append(Panel(folder / "var", started[0].port if started else None))
+        started.append(ConsolePanel(folder / "var", started[0].port if started else None))
         started[-1].wait_until_up()
         return started[-1]
 
@@ -77,7 +78,7 @@ def arrived(provider: Provider, queue_id: str) -> bool:
 
 
 @pytest.fixture(scope="package")
-def panel(fleet: Fleet) -> Iterator[Panel]:
+def panel(fleet: Fleet) -> Iterator[ConsolePanel]:
     with panels() as start:
         running = start()
         add_provider(running, fleet.provider)

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from tests.faults.conftest import add_server, do
+from tests.faults import hold
+from tests.faults.conftest import accepted_tests, add_server, ask, do
+from tests.faults.look import done_once, sessions
 from tests.faults.visitor import Visitor
-from tests.faults.watch import Records
+from tests.faults.watch import Records, Witness, unfinished, until
 
 pytestmark = pytest.mark.fleet
 
@@ -17,7 +19,12 @@ def sign_ins(server) -> int:
     return sum(line.startswith(("Accepted ", "Failed ", "Connection closed by authenticating")) for line in log)
 
 
-def test_a_changed_host_key_stops_everything_until_a_person_accepts_it(panel, records: Records, server, provider):
+@pytest.fixture(scope="module")
+def anna(panel):
+    return Visitor(panel, "keys@example.org", "administrator")
+
+
+def test_a_changed_host_key_stops_everything_until_a_person_accepts_it(panel, records: Records, anna, server, provider):
     add_server(panel, server, "swapped")
     (checked,) = do(panel, "fleet", "check", "swapped")
     assert checked["status"] == "succeeded", checked
@@ -37,7 +44,6 @@ def test_a_changed_host_key_stops_everything_until_a_person_accepts_it(panel, re
     assert not server.exists("/var/lib/fleetpost")
     assert new in str(records.ask("select detail from access_auditentry where verb like 'saw a changed host key%'"))
 
-    anna = Visitor(panel, "keys@example.org", "administrator")
     front = anna.get("/")[2]
     assert "swapped" in front and "Needs you" in front
     page = records.page_of("swapped")
@@ -47,3 +53,29 @@ def test_a_changed_host_key_stops_everything_until_a_person_accepts_it(panel, re
     assert after["status"] == "succeeded", after
     assert json.loads(panel.manage("fleet", "show", "swapped", "--json"))["reach"] != "key-changed"
     assert sign_ins(server) > attempts
+
+
+def test_a_key_changed_in_the_middle_of_an_install_is_no_failure(panel, records: Records, anna, server, provider):
+    """The work goes on where it was handed to; nobody signs in to look until a person has accepted the key, and then
+    at once."""
+    hold.arm(server, held="packages")
+    add_server(panel, server, "midway")
+    with Witness(panel, {"midway": server}) as witness:
+        (number,) = ask(panel, "gateway", "install", "midway")
+        hold.wait_held(server, "packages")
+        new, attempts = server.replace_host_key().fingerprint, sign_ins(server)
+        server.run(["kill", "-KILL", *sessions(server)])
+        lost = records.wait(number, "lost-contact", "failed", "errored")
+        assert lost["cause"] == "host-key-changed"
+        assert records.server("midway")["reach"] == "key-changed"
+        hold.release(server, "packages")
+        until(lambda: not unfinished(server), "the server ends its work by itself")
+        assert records.job(number)["status"] == "lost-contact"
+        assert sign_ins(server) == attempts
+        page = records.page_of("midway")
+        anna.post(f"{page}host-key/accept/", form_on=page, fingerprint=new)
+        records.wait(number, "succeeded", "failed", "errored")
+    assert witness.lies == []
+    assert witness.seen[number][-1] == "succeeded", records.job(number)
+    done_once(records, number, server)
+    accepted_tests(panel, provider, "midway")

@@ -18,13 +18,13 @@ import redis
 
 from tests.faults import hold
 from tests.faults.conftest import accepted_tests, add_provider, add_server, ask, panels
+from tests.faults.look import done_once, sessions
 from tests.faults.watch import Records, Witness, journals, until
 from tests.fleet.provider import Provider
 from tests.fleet.server import FleetServer
 from tests.panel import Panel
 
 pytestmark = pytest.mark.fleet
-INSTALLED = ["keep", "packages", "maps", "check", "configure", "service", "probe", "tidy"]
 
 
 @pytest.fixture(scope="module")
@@ -164,12 +164,6 @@ def cut_line(provider: Provider, server: FleetServer) -> None:
         accepted_tests(panel, provider, "cut")
 
 
-def sessions(server: FleetServer) -> list[str]:
-    """Process ids, inside the server, of the panel's sign-ins."""
-    found = server.run(["pgrep", "-f", "^sshd(-session)?: root@"], check=False)
-    return found.stdout.split()
-
-
 def connected(server: FleetServer) -> bool:
     """Whether this machine holds an SSH connection to the server."""
     command = ["ss", "-Htn", "state", "established", "dst", f"{server.address}:22"]
@@ -187,6 +181,7 @@ def stopped_panel(provider: Provider, server: FleetServer) -> None:
         with Witness(panel, {"resumed": server}) as witness:
             (number,) = ask(panel, "gateway", "install", "resumed")
             hold.wait_held(server, "packages")
+            panel.leave_console()
             panel.process.send_signal(signal.SIGTERM)
             assert panel.process.wait(120) == 0
             assert panel.wait_gone() == set()
@@ -200,17 +195,6 @@ def stopped_panel(provider: Provider, server: FleetServer) -> None:
         assert witness.seen[number][-1] == "succeeded", records.job(number)
         done_once(records, number, server)
         accepted_tests(panel, provider, "resumed")
-
-
-def done_once(records: Records, number: int, server: FleetServer) -> None:
-    """One run on the server, each step in it and in the panel's record once, nobody at work there any more."""
-    (journal,) = journals(server)
-    begun = [line.split()[0] for line in journal if line.split()[0] in ("begin", "recover", "undo", "done")]
-    assert begun == ["begin", "done"], journal
-    assert [line.split()[3] for line in journal if line.startswith("step ")] == INSTALLED
-    assert records.steps(number, on_server=True) == [(slug, "changed") for slug in INSTALLED]
-    assert (hold.passed(server, "packages"), hold.passed(server, "start")) == (1, 1)
-    server.run(["flock", "--nonblock", "/var/lib/fleetpost/lock", "true"])
 
 
 Story = Callable[..., None]

@@ -54,7 +54,7 @@ def key_forms(private: str) -> set[bytes]:
     """Of the 32 bytes that make an Ed25519 key, and of the lines of its file."""
     key = load_ssh_private_key(private.encode(), None)
     lines = [line.encode() for line in private.splitlines()[2:] if len(line) > 40]  # the first ones are public
-    return forms(key.private_bytes_raw()) | set(lines)
+    return forms(key.private_bytes_raw()).union(*(forms(line) for line in lines))
 
 
 @contextmanager
@@ -133,13 +133,13 @@ def test_no_secret_is_ever_found_outside_its_two_places(panel, records: Records,
 
     with watched_processes() as seen:
         server.run(["sh"], input="sh -c 'sleep 1; true' a-word-that-must-be-seen\n")
-        panel.manage(
+        panel.manage_anew(
             *("fleet", "add", NAME, str(server.address), "--user", "admin", "--key", str(tmp_path / "key")),
             *("--host-key", server.fingerprint, "--sudo", "password", "--sudo-password-stdin"),
             typed=sudo + "\n",
         )
         for name, password in (("First", first), ("Second", second), ("Refused", wrong)):
-            panel.manage(
+            panel.manage_anew(
                 *("smarthost", "add", name, "--host", provider.host, "--username", LOGIN, "--password-stdin"),
                 *("--sending-domain", "example.org"),
                 typed=password + "\n",
