@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.faults.conftest import add_server
 from tests.faults.visitor import Visitor
 from tests.faults.watch import Records
+from tests.panel import Panel
 
 pytestmark = pytest.mark.fleet
 ROUNDS = 5
@@ -23,7 +25,7 @@ def test_two_installs_at_once_are_one_job(panel, records: Records, server, provi
     server.reject(22)
     for _ in range(ROUNDS):
         worker = panel.process_of("worker")
-        os.kill(worker, signal.SIGSTOP)
+        pause(panel, worker)
         try:
             before = records.jobs_of("clicked", "gateway.install")
             answers = press(people, services)
@@ -38,6 +40,21 @@ def test_two_installs_at_once_are_one_job(panel, records: Records, server, provi
         finally:
             os.kill(worker, signal.SIGCONT)
         assert records.wait(job["id"], "failed", "succeeded", "errored")["status"] == "failed"
+
+
+def pause(panel: Panel, worker: int) -> None:
+    """Stops the worker between two of its writes: in the middle of one it would keep everybody else from writing."""
+    while True:
+        os.kill(worker, signal.SIGSTOP)
+        database = sqlite3.connect(panel.data / "fleetpost.sqlite3", timeout=1, isolation_level=None)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            os.kill(worker, signal.SIGCONT)
+        finally:
+            database.close()
 
 
 def press(people: list[Visitor], services: str) -> list[tuple[int, str, str]]:
