@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from tests.browser.conftest import BUSY, CHROMIUM, PASSWORD
+from tests.browser.conftest import AXE, BUSY, CHROMIUM, PASSWORD
 from tests.fleet.fleet import ACCOUNT, Fleet
 from tests.fleet.host import FleetError
 from tests.panel import Panel, PanelError
@@ -27,10 +27,10 @@ SENDER, INBOX = "shop@example.org", "inbox@provider.test"
 
 
 class Camera:
-    """Takes NAME-SCHEME-WIDTH.png of the page as it stands, and notes every page that scrolls sideways."""
+    """Takes NAME-SCHEME-WIDTH.png of the page as it stands, and notes what axe-core and a ruler find on it."""
 
     def __init__(self, page: Page, folder: Path) -> None:
-        self.page, self.folder, self.sideways = page, folder, []
+        self.page, self.folder, self.troubles = page, folder, []
         folder.mkdir(parents=True, exist_ok=True)
 
     def take(self, name: str, *, moving: bool = False) -> None:
@@ -47,12 +47,18 @@ class Camera:
                 self.page.set_viewport_size({**size, "height": max(height, size["height"])})
                 self.page.wait_for_timeout(SETTLING)
                 self.page.screenshot(path=self.folder / f"{name}-{scheme}-{width}.png")
-            over = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if over > 0:
-                self.sideways.append(f"{name} at {width}: {over} px")
+                if not moving:
+                    self.measure(f"{name}-{scheme}-{width}")
         self.page.set_viewport_size(SIZES["1440"])
         self.page.emulate_media(color_scheme="light")
         print(name, flush=True)
+
+    def measure(self, name: str) -> None:
+        self.page.evaluate(AXE)
+        found = self.page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+        self.troubles += [f"{name}: {v['id']}: {node['target']}" for v in found for node in v["nodes"]]
+        over = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        self.troubles += [f"{name}: scrolls sideways by {over} px"] * (over > 0)
 
 
 class Walk:
@@ -284,7 +290,7 @@ class Walk:
 
 
 def photograph(folder: Path, data: Path) -> list[str]:
-    """The pages that scroll sideways."""
+    """What is wrong with the pages."""
     with Fleet("pictures", DISTROS) as fleet, sync_playwright() as playwright:
         panel = Panel(data)
         try:
@@ -295,7 +301,7 @@ def photograph(folder: Path, data: Path) -> list[str]:
             browser.close()
         finally:
             panel.stop()
-    return camera.sideways
+    return camera.troubles
 
 
 def main() -> int:
@@ -309,16 +315,16 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="fleetpost-pictures-"))
     began = time.monotonic()
     try:
-        sideways = photograph(chosen.folder, scratch / "var")
+        troubles = photograph(chosen.folder, scratch / "var")
     except (PanelError, FleetError) as problem:
         print(f"No pictures: {problem}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"{len(list(chosen.folder.glob('*.png')))} pictures in {time.monotonic() - began:.0f} s")
-    for page in sideways:
-        print(f"scrolls sideways: {page}")
-    return 0
+    for trouble in troubles:
+        print(trouble)
+    return 1 if troubles else 0
 
 
 if __name__ == "__main__":
