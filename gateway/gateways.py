@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from controlpanel.access import audit
@@ -106,7 +107,9 @@ def broken(server: Server, reason: str) -> None:
 def tested(server: Server, result: dict, job_id: int) -> None:
     note = {key: result.get(key) for key in ("delivery", "reply", "seconds")}
     note |= {"at": timezone.now().isoformat(), "job": job_id}
-    Gateway.objects.filter(server=server).update(last_test=note)
+    # A message that is not through waits in the queue since the last look at it.
+    waits = int(note["delivery"] in ("deferred", "queued"))
+    Gateway.objects.filter(server=server).update(last_test=note, queued=F("queued") + waits)
 
 
 def _looked(seen: Seen, now: datetime) -> dict:

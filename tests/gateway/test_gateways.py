@@ -172,3 +172,11 @@ def test_digest_keys_differ_by_server_and_stay():
     assert wanted.digest_key(one) == wanted.digest_key(one)
     assert wanted.digest_key(one) != wanted.digest_key(two)
     assert len(wanted.digest_key(one)) == 32
+
+
+@pytest.mark.parametrize(("delivery", "waiting"), [("sent", 3), ("bounced", 3), ("deferred", 4), ("queued", 4)])
+def test_a_test_email_that_is_not_through_counts_as_waiting(delivery, waiting):
+    gateway = GatewayFactory(queued=3)
+    gateways.tested(gateway.server, {"delivery": delivery, "reply": "450 later", "seconds": 1.0}, job_id=1)
+    gateway.refresh_from_db()
+    assert (gateway.queued, gateway.last_test["delivery"]) == (waiting, delivery)
