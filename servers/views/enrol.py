@@ -12,7 +12,6 @@ from servers import catalog, checking, inventory, sshkeys, trust
 from servers.forms import SignInForm, WhereForm
 from servers.jobs import machine
 from servers.models import Server
-from servers.remote.host import RemoteError
 from servers.views import signin
 from servers.views.reach import one
 
@@ -44,16 +43,9 @@ def setup(request, pk):
 def sign_in(request, pk):
     server = one(request, pk)
     form = SignInForm(request.POST, server=server)
-    if form.is_valid():
-        try:
-            server = signin.settle(server, form, by=request.user)
-        except ValidationError as error:
-            form.complain(error)
-        except RemoteError as error:
-            form.add_error(None, f"{error} {error.hint}")
-        else:
-            checking.ask(server, by=request.user)
-            return page.go(request, "servers:setup", server.pk)
+    if changed := signin.settled(server, form, by=request.user):
+        checking.ask(changed, by=request.user)
+        return page.go(request, "servers:setup", changed.pk)
     return _page(request, server, form, page.REFUSED)
 
 

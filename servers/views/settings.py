@@ -11,7 +11,6 @@ from controlpanel.web import page
 from servers import checking, inventory, sshkeys, trust
 from servers.forms import DeleteForm, PeopleForm, SignInForm, WhereForm
 from servers.models import Server
-from servers.remote.host import RemoteError
 from servers.views import signin
 from servers.views.reach import around, one
 
@@ -60,17 +59,10 @@ def _page(request, server: Server, *, where=None, sign_in=None, people=None):
 def sign_in(request, pk):
     server = one(request, pk)
     form = SignInForm(request.POST, server=server)
-    if form.is_valid():
-        try:
-            signin.settle(server, form, by=request.user)
-        except ValidationError as error:
-            form.complain(error)
-        except RemoteError as error:
-            form.add_error(None, f"{error} {error.hint}")
-        else:
-            messages.success(request, f"The sign-in of {server.name} is saved.")
-            checking.ask(server, by=request.user)
-            return page.go(request, "servers:server", server.pk)
+    if changed := signin.settled(server, form, by=request.user):
+        messages.success(request, f"The sign-in of {changed.name} is saved.")
+        checking.ask(changed, by=request.user)
+        return page.go(request, "servers:server", changed.pk)
     return _page(request, server, sign_in=form)
 
 

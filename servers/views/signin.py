@@ -1,11 +1,26 @@
 """What the sign-in form asks for, as verbs."""
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from controlpanel.access.models import User
 from servers import inventory, sshkeys
 from servers.forms import SignInForm
 from servers.models import Server
+from servers.remote.host import RemoteError
+
+
+def settled(server: Server, form: SignInForm, *, by: User) -> Server | None:
+    """The server with the form's sign-in; None when form, verb or server refuses, said in the form."""
+    if not form.is_valid():
+        return None
+    try:
+        return settle(server, form, by=by)
+    except ValidationError as error:
+        form.complain(error)
+    except RemoteError as error:
+        form.add_error(None, f"{error} {error.hint}")
+    return None
 
 
 def settle(server: Server, form: SignInForm, *, by: User) -> Server:
