@@ -33,7 +33,7 @@ def check(run: Run) -> Conclusion:
         gateways.removed(run.server, looking.seen(facts), forget=False)
         return Conclusion(True, "No email gateway is installed.")
     conclusion = found or _drifted(plan(facts, Wanted(relay=None), wanted.digest_key(run.server)))
-    gateways.broken(run.server, conclusion.outcome)
+    (gateways.drifted if conclusion.cause == "drift" else gateways.broken)(run.server, conclusion.outcome)
     return conclusion
 
 

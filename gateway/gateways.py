@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from controlpanel.access import audit
@@ -16,6 +16,15 @@ from servers.catalog import State
 from servers.jobs.launch import launch
 from servers.jobs.models import Batch
 from servers.models import Server
+
+# the word of `catalog.State` for each stored state
+WORDS = {
+    Gateway.State.ABSENT: "absent",
+    Gateway.State.WORKING: "working",
+    Gateway.State.BROKEN: "needs-you",
+    Gateway.State.DRIFTED: "needs-you",
+    Gateway.State.UNKNOWN: "unknown",
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,11 @@ def broken(server: Server, reason: str) -> None:
     Gateway.objects.filter(server=server).update(state=Gateway.State.BROKEN, reason=reason, in_doubt=False)
 
 
+def drifted(server: Server, reason: str) -> None:
+    """A look found settings of ours that somebody else changed; what was proved last stays recorded."""
+    Gateway.objects.filter(server=server).update(state=Gateway.State.DRIFTED, reason=reason, in_doubt=False)
+
+
 def tested(server: Server, result: dict, job_id: int) -> None:
     note = {key: result.get(key) for key in ("delivery", "reply", "seconds")}
     note |= {"at": timezone.now().isoformat(), "job": job_id}
@@ -126,13 +140,25 @@ def states(servers: Iterable[Server]) -> dict:
     return found
 
 
+def in_state(word: str) -> Q:
+    """Servers that `states` gives this word, as a condition in SQL."""
+    live = Gateway.live_jobs("pk")
+    if word == "checking":
+        return Q(live, gateway__isnull=False)
+    if word == "unknown":
+        return Q(gateway__in_doubt=True) & ~live | Q(gateway__state=Gateway.State.UNKNOWN) & ~live
+    stored = [state for state in Gateway.State if WORDS[state] == word]
+    there = Q(gateway__state__in=stored, gateway__in_doubt=False) & ~live
+    return there | Q(gateway__isnull=True) if word == "absent" else there
+
+
 def state_of(gateway: Gateway) -> State:
     """`gateway` from `with_live_job()`. The reason may name a provider: doors show it with Discretion."""
     if getattr(gateway, "live", False):
         return State("checking", "a job is running")
     if gateway.in_doubt:
         return State("unknown", "nobody has seen how the last change ended; check the gateway")
-    word = {"broken": "needs-you"}.get(gateway.state, gateway.state)
+    word = WORDS[gateway.state]
     if gateway.state == Gateway.State.WORKING:
         return State(word, "new values not applied yet" if gateway.pending else "")
     if gateway.state == Gateway.State.ABSENT:

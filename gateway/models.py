@@ -61,6 +61,10 @@ class Smarthost(models.Model):
     # own values that carry a shared provider's password: what is in them is for administrators only
     confidential = models.BooleanField(default=False, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
+    # The password before the last change of it, kept until no gateway runs on it and nobody may want it back.
+    previous_password = SecretField()
+    previous_revision = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -99,13 +103,7 @@ class GatewayQuerySet(models.QuerySet):
 
     def with_live_job(self) -> "GatewayQuerySet":
         """Adds `live`: a job that changes or checks this gateway is queued or running."""
-        jobs = Job.objects.filter(
-            Q(mutating=True) | Q(action="gateway.check"),
-            server=OuterRef("server"),
-            status__in=LIVE,
-            action__startswith="gateway.",
-        )
-        return self.annotate(live=Exists(jobs))
+        return self.annotate(live=Gateway.live_jobs("server"))
 
 
 class Gateway(models.Model):
@@ -115,6 +113,7 @@ class Gateway(models.Model):
         ABSENT = "absent", "Not installed"
         WORKING = "working", "Working"
         BROKEN = "broken", "Needs you"
+        DRIFTED = "drifted", "Changed on the server"
         UNKNOWN = "unknown", "Unknown"
 
     # RESTRICT, not PROTECT: deleting a server deletes its gateway and its own rows together.
@@ -137,6 +136,13 @@ class Gateway(models.Model):
     def __str__(self) -> str:
         return f"Email gateway of {self.server}"
 
+    @staticmethod
+    def live_jobs(server: str) -> Exists:
+        """Condition: the server, found in the outer query's column of this name, has such a job."""
+        kinds = Q(mutating=True) | Q(action="gateway.check")
+        jobs = Job.objects.filter(kinds, server=OuterRef(server), status__in=LIVE, action__startswith="gateway.")
+        return Exists(jobs)
+
     @property
     def installed(self) -> bool:
         return self.applied_id is not None
@@ -147,3 +153,20 @@ class Gateway(models.Model):
         if self.wanted is None:
             return False
         return self.wanted_id != self.applied_id or self.wanted.revision != self.applied_revision
+
+
+class TestEmail(models.Model):
+    """How one test email ended. Written once, never changed; charts and the table of providers read it."""
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="test_emails")
+    smarthost = models.ForeignKey(Smarthost, null=True, on_delete=models.SET_NULL, related_name="test_emails")
+    job = models.OneToOneField(Job, null=True, on_delete=models.SET_NULL, related_name="test_email")
+    at = models.DateTimeField(db_index=True)
+    delivery = models.CharField(max_length=10)  # sent | deferred | bounced | queued
+    reply = models.TextField(blank=True)  # the provider's own words
+    cause = models.CharField(max_length=60, blank=True)
+    seconds = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["server", "-at"])]

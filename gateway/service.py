@@ -24,5 +24,6 @@ SERVICE = Service(
     context=panel.context,
     urls="gateway.urls",
     states=gateways.states,
+    in_state=gateways.in_state,
     private=discretion.private,
 )

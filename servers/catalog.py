@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+
 from controlpanel.access.gate import Permission
 
 if TYPE_CHECKING:
@@ -42,6 +44,27 @@ class State:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Bulk:
+    """One thing that can be asked of many servers at once: an entry of the server list's bar and its confirm page.
+
+    slug:   unique within the service; the address is /servers/bulk/<service>/<slug>/.
+    label:  the button, a verb and its object: "Install email gateway".
+    form:   dotted path of the `servers.bulk.BulkForm` that knows what to ask, whom to leave out and what to launch.
+    danger: the number of servers has to be typed first.
+    """
+
+    slug: str
+    label: str
+    form: str
+    permission: Permission
+    danger: bool = False
+
+
+def in_no_state(word: str) -> Q:
+    return Q(pk__in=[])
+
+
 def nothing_private(viewer: "User", servers: Iterable) -> dict:
     return {}
 
@@ -50,6 +73,8 @@ def nothing_private(viewer: "User", servers: Iterable) -> dict:
 class Service:
     """slug, label: names. panel: template of the cards on the Services tab. context: (request, server) -> its context.
     urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers.
+    in_state: word of State -> Q over Server, the same answer as `states` in SQL, for counting and filtering.
+    bulk: what can be asked of many servers at once.
     hidden: part of the panel itself, with actions but no card on the Services tab.
     private: (viewer, server ids) -> {server id: {text: word}}: what this person must not read in jobs and states of
     these servers, and what is shown in its place; the same number of queries for one server and for many."""
@@ -61,6 +86,8 @@ class Service:
     context: Callable[[Any, "Server"], dict]
     urls: str
     states: "Callable[[Iterable[Server]], dict[Any, State]]"
+    in_state: Callable[[str], Q] = in_no_state
+    bulk: tuple[Bulk, ...] = ()
     hidden: bool = False
     private: "Callable[[User, Iterable], dict[Any, dict[str, str]]]" = nothing_private
 

@@ -145,6 +145,21 @@ class Server(models.Model):
         )
 
 
+class SavedFilter(models.Model):
+    """A search of the server list that somebody keeps under a name. Everybody has their own."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_filters")
+    name = models.CharField(max_length=60, validators=[validators.key_name])
+    query = models.CharField(max_length=500)  # of the list's address: "q=web&state=needs-you"
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="one_saved_filter_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class HostKey(models.Model):
     """A host key seen at a server. Only a person makes `offered` into `pinned`."""
 

@@ -23,6 +23,7 @@ FLOORS = {
     "servers.jobs": 5,
     "servers.checking": 5,  # an action of the catalogue: it runs as a job
     "servers.apps": 5,
+    "servers.bulk": 5.5,
     "gateway.postfix": 6,
     "gateway.providers": 6,
     "gateway": 7,

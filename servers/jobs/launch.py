@@ -10,6 +10,7 @@ from controlpanel.access.models import User
 from servers import catalog
 from servers.jobs import bell, machine
 from servers.jobs.models import Batch, Job, Status
+from servers.jobs.rollout import PLAIN, Policy
 from servers.models import Server
 
 
@@ -49,6 +50,7 @@ def launch(
     *,
     by: User | str | None,
     options: dict | None = None,
+    policy: Policy = PLAIN,
     retry_of: Job | None = None,
 ) -> Batch:
     """One Batch with one Job per server, audited; the broker is told after the commit.
@@ -95,6 +97,8 @@ def _launch(action: str, servers: dict, by: User | str | None, options: dict, ea
                 server=server,
                 action=action,
                 mutating=mutating,
+                rank=int(len(servers) > 1),
+                released_at=timezone.now(),
                 rung_at=timezone.now(),
                 retry_of=earlier.get(server.pk),
             )

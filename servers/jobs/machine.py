@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from controlpanel.access.models import User
-from servers.jobs.models import Job, JobQuerySet, JobStep, Status
+from servers.jobs.models import Job, JobQuerySet, JobStep, Pause, Status
 from servers.models import Server
 
 MOVES: dict[str, tuple[frozenset[Status], Status]] = {
@@ -49,12 +49,18 @@ def lease_end(now: datetime | None = None) -> datetime:
     return (now or timezone.now()) + timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
+def ready() -> Q:
+    """Jobs a worker may begin with: released, and no pause; what is lost may be looked at again during a pause too."""
+    released = Q(status=Status.QUEUED, released_at__isnull=False) & ~Exists(Pause.objects.all())
+    return released | Q(status=Status.LOST_CONTACT)
+
+
 def claim(job_id: int) -> Job | None:
-    """The job with a new fence and a lease, or None: somebody else has it, or it is finished, or it is gone."""
+    """The job with a new fence and a lease, or None: somebody else has it, its turn has not come, or it is over."""
     now = timezone.now()
     with transaction.atomic():
         claimed = _move(
-            Job.objects.filter(pk=job_id),
+            Job.objects.filter(ready(), pk=job_id),
             "claim",
             fence=F("fence") + 1,
             lease_until=lease_end(now),

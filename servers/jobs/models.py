@@ -16,10 +16,22 @@ class BatchQuerySet(models.QuerySet):
 
 
 class Batch(models.Model):
+    """One asking, and how its jobs are let loose: `rollout.Policy` in columns."""
+
     action = models.CharField(max_length=60)  # "gateway.install"
     options = models.JSONField(default=dict, blank=True)  # never secrets
     asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
     asked_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    canary = models.PositiveIntegerField(default=0)  # first so many servers; the rest only if all of them succeeded
+    portion = models.PositiveSmallIntegerField(null=True, blank=True)  # % of the servers in a wave after the canary
+    stop_after = models.PositiveIntegerField(null=True, blank=True)  # failures that stop the batch
+    stop_percent = models.PositiveSmallIntegerField(null=True, blank=True)  # the same in % of all servers
+    concurrency = models.PositiveIntegerField(null=True, blank=True)  # jobs of this batch at work at once
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)  # what has not begun by then does not begin
+    wave = models.PositiveIntegerField(default=0)  # the wave that may run now
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    stopped_reason = models.CharField(max_length=300, blank=True)  # one sentence
 
     objects = BatchQuerySet.as_manager()
 
@@ -75,6 +87,9 @@ class Job(models.Model):
     cancel_asked_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+    wave = models.PositiveIntegerField(default=0)  # 0 is the canary, or everything
+    rank = models.PositiveSmallIntegerField(default=0)  # whose turn is first: 0 one server, 1 a batch
+    released_at = models.DateTimeField(null=True, blank=True)  # from then on a worker may take it
     queued_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -90,7 +105,12 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["status", "lease_until"]), models.Index(fields=["server", "-id"])]
+        indexes = [
+            models.Index(fields=["status", "lease_until"]),
+            models.Index(fields=["server", "-id"]),
+            models.Index(fields=["batch", "status"]),
+            models.Index(fields=["rank", "id"], condition=Q(status="queued"), name="jobs_whose_turn"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["server"],
@@ -151,6 +171,14 @@ class JobLine(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_line_per_number")]
+
+
+class Pause(models.Model):
+    """While there is a row no job begins; those at work go on to their end."""
+
+    since = models.DateTimeField(auto_now_add=True)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    reason = models.CharField(max_length=200, blank=True)
 
 
 class Worker(models.Model):

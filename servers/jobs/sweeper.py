@@ -22,7 +22,7 @@ def sweep() -> None:
     for job in due.filter(_hopeless(now))[:BATCH]:
         _end(job)
     _ring(due, now, due_at=now + RING_AGAIN)
-    _ring(Job.objects.filter(status=Status.QUEUED, rung_at__lte=now - RING_AGAIN), now)
+    _ring(Job.objects.filter(machine.ready(), status=Status.QUEUED, rung_at__lte=now - RING_AGAIN), now)
 
 
 def _hopeless(now: datetime) -> Q:

@@ -27,6 +27,7 @@ class JobFactory(DjangoModelFactory):
     server = factory.SubFactory(ServerFactory)
     action = "toy.set"
     mutating = True
+    released_at = factory.LazyFunction(timezone.now)
 
     class Params:
         running = factory.Trait(

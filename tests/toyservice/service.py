@@ -1,5 +1,8 @@
 """A note kept in a file of the server: the smallest service that observes, plans, applies and concludes."""
 
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models.lookups import Exact
+
 from controlpanel.access.gate import Permission
 from servers.catalog import Action, Service, State
 from servers.jobs.models import Job, Status
@@ -12,6 +15,14 @@ def states(servers) -> dict:
         for job in Job.objects.filter(server__in=list(servers), action="toy.set").order_by("pk")
     }
     return {pk: State("working" if status == Status.SUCCEEDED else "unknown") for pk, status in last.items()}
+
+
+def in_state(word: str) -> Q:
+    last = Job.objects.filter(server=OuterRef("pk"), action="toy.set").order_by("-pk").values("status")[:1]
+    asked = Exists(Job.objects.filter(server=OuterRef("pk"), action="toy.set"))
+    succeeded = Exact(Subquery(last), Status.SUCCEEDED)
+    words = {"working": Q(succeeded), "unknown": Q(asked) & ~Q(succeeded), "absent": ~Q(asked)}
+    return words.get(word, Q(pk__in=[]))
 
 
 def _action(slug: str, label: str, run, **kinds) -> Action:
@@ -36,4 +47,5 @@ SERVICE = Service(
     context=lambda request, server: {"last": server.jobs.filter(action="toy.set").first()},
     urls="tests.toyservice.urls",
     states=states,
+    in_state=in_state,
 )
