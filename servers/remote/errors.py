@@ -217,3 +217,10 @@ class Refused(RemoteError):
     """The server is not taking this run."""
 
     cause = "refused"
+
+
+# What stands between the panel and the server's sign-in: nothing was asked of the server itself.
+UNREACHABLE = frozenset(
+    error.cause
+    for error in (NameNotFound, ConnectTimeout, ConnectRefused, NoRoute, NotSsh, NoGreeting, ClosedEarly, LostContact)
+)
