@@ -10,13 +10,13 @@ A run acts for the fence it was claimed with. Whoever holds an older fence moves
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Exists, F, Q
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from controlpanel.access.models import User
-from servers.jobs.models import Job, JobQuerySet, JobStep, Pause, Status
+from servers.jobs.models import Batch, Job, JobQuerySet, JobStep, Pause, Status
 from servers.models import Server
 
 MOVES: dict[str, tuple[frozenset[Status], Status]] = {
@@ -49,10 +49,26 @@ def lease_end(now: datetime | None = None) -> datetime:
     return (now or timezone.now()) + timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
+def may_begin() -> Q:
+    """Jobs nobody has begun and a worker may: released, within the time their batch was given, and no pause."""
+    over = Batch.objects.filter(pk=OuterRef("batch"), ends_at__lte=timezone.now())
+    return Q(status=Status.QUEUED, released_at__isnull=False) & ~Exists(Pause.objects.all()) & ~Exists(over)
+
+
 def ready() -> Q:
-    """Jobs a worker may begin with: released, and no pause; what is lost may be looked at again during a pause too."""
-    released = Q(status=Status.QUEUED, released_at__isnull=False) & ~Exists(Pause.objects.all())
-    return released | Q(status=Status.LOST_CONTACT)
+    """Jobs a worker may claim: what may begin, and what is lost, which is looked at again during a pause too."""
+    return may_begin() | Q(status=Status.LOST_CONTACT)
+
+
+def take() -> Job | None:
+    """Claims the job whose turn it is, or None: nothing waits that may begin. Workers that take at once get different
+    jobs: PostgreSQL passes over what another one is taking, SQLite lets one transaction in at a time."""
+    turn = Job.objects.filter(may_begin()).order_by("rank", "id")
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            turn = turn.select_for_update(skip_locked=True)
+        first = turn.values_list("pk", flat=True).first()
+        return claim(first) if first else None
 
 
 def claim(job_id: int) -> Job | None:

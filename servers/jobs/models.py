@@ -100,6 +100,7 @@ class Job(models.Model):
     cause = models.CharField(max_length=60, blank=True)  # slug, for grouping
     hint = models.TextField(blank=True)  # the next move
     result = models.JSONField(default=dict, blank=True)
+    output_pruned_at = models.DateTimeField(null=True, blank=True)  # lines of it were removed, because of age or size
 
     objects = JobQuerySet.as_manager()
 
@@ -108,8 +109,18 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["status", "lease_until"]),
             models.Index(fields=["server", "-id"]),
-            models.Index(fields=["batch", "status"]),
-            models.Index(fields=["rank", "id"], condition=Q(status="queued"), name="jobs_whose_turn"),
+            models.Index(fields=["batch", "status", "released_at"]),
+            models.Index(
+                fields=["status", "rank", "id"],  # the status too, or SQLite prefers another index and sorts
+                condition=Q(status="queued", released_at__isnull=False),
+                name="jobs_whose_turn",
+            ),
+            models.Index(
+                fields=["batch", "status", "wave", "id"],
+                condition=Q(status="queued", released_at__isnull=True),
+                name="jobs_held_back",
+            ),
+            models.Index(fields=["finished_at"]),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -174,8 +185,9 @@ class JobLine(models.Model):
 
 
 class Pause(models.Model):
-    """While there is a row no job begins; those at work go on to their end."""
+    """While there is the row no job begins; those at work go on to their end."""
 
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)  # one row at most
     since = models.DateTimeField(auto_now_add=True)
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
     reason = models.CharField(max_length=200, blank=True)

@@ -1,13 +1,15 @@
 """Every status × every move, and who may make it."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
 from servers.jobs import machine
-from servers.jobs.models import Job, JobStep, Status
+from servers.jobs.models import Job, JobStep, Pause, Status
 from tests.factories import JobFactory, JobStepFactory, OperatorFactory
 
 # What the diagram of the design allows, written down a second time: {move: {from: to}}.
@@ -124,3 +126,58 @@ def test_giving_up_shuts_out_a_worker_that_still_sleeps_over_the_job():
     assert not machine.finish(sleeper, "succeed", outcome="Done.")
     lost.refresh_from_db()
     assert lost.status == Status.ERRORED
+
+
+@pytest.mark.django_db
+def test_the_one_whose_turn_it_is_begins_a_single_server_before_a_batch():
+    bulk = [JobFactory(rank=1) for _ in range(2)]
+    single = JobFactory(rank=0)
+    taken = [machine.take() for _ in range(4)]
+    assert [job and job.pk for job in taken] == [single.pk, bulk[0].pk, bulk[1].pk, None]
+    assert {job.status for job in taken[:3]} == {Status.RUNNING}
+
+
+@pytest.mark.django_db
+def test_what_is_held_back_over_time_or_out_of_contact_is_nobodys_turn():
+    JobFactory(released_at=None)
+    JobFactory(batch__ends_at=timezone.now() - timedelta(seconds=1))
+    lost = JobFactory(lost=True)
+    JobFactory(succeeded=True)
+    assert machine.take() is None
+    assert [job.pk for job in Job.objects.all() if machine.claim(job.pk)] == [lost.pk]
+
+
+@pytest.mark.django_db
+def test_a_pause_lets_nothing_begin_and_what_is_lost_be_looked_at():
+    waiting, lost = JobFactory(), JobFactory(lost=True)
+    Pause.objects.create()
+    assert machine.take() is None
+    assert machine.claim(waiting.pk) is None
+    assert machine.claim(lost.pk)
+
+
+@pytest.mark.django_db
+def test_finding_the_next_job_reads_an_index_and_not_the_finished_ones():
+    turn = Job.objects.filter(machine.may_begin()).order_by("rank", "id")
+    assert "jobs_whose_turn" in turn.values_list("pk", flat=True)[:1].explain()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_take_at_once_get_different_jobs():
+    waiting, taken = {JobFactory().pk for _ in range(60)}, []
+    start = threading.Barrier(6)
+
+    def work():
+        start.wait()
+        try:
+            while job := machine.take():
+                taken.append((job.pk, job.fence))
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for thread in workers:
+        thread.start()
+    for thread in workers:
+        thread.join()
+    assert sorted(taken) == sorted((pk, 1) for pk in waiting)

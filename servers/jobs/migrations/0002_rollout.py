@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Pause',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
                 ('since', models.DateTimeField(auto_now_add=True)),
                 ('reason', models.CharField(blank=True, max_length=200)),
             ],
@@ -93,18 +93,31 @@ class Migration(migrations.Migration):
             name='wave',
             field=models.PositiveIntegerField(default=0),
         ),
-        migrations.RunPython(release, migrations.RunPython.noop),
-        migrations.AddIndex(
+        migrations.AddField(
             model_name='job',
-            index=models.Index(fields=['batch', 'status'], name='jobs_job_batch_i_51b10e_idx'),
+            name='output_pruned_at',
+            field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('status', 'queued')), fields=['rank', 'id'], name='jobs_whose_turn'),
+            index=models.Index(fields=['batch', 'status', 'released_at'], name='jobs_job_batch_i_a995a4_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('released_at__isnull', False), ('status', 'queued')), fields=['status', 'rank', 'id'], name='jobs_whose_turn'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('released_at__isnull', True), ('status', 'queued')), fields=['batch', 'status', 'wave', 'id'], name='jobs_held_back'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(fields=['finished_at'], name='jobs_job_finishe_66d2e7_idx'),
         ),
         migrations.AddField(
             model_name='pause',
             name='by',
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL),
         ),
+        migrations.RunPython(release, migrations.RunPython.noop),
     ]
