@@ -1,8 +1,13 @@
-"""What is asked before something is done on many servers: the form behind the confirm page and the command line."""
+"""What is asked before something is done on many servers: the forms behind the confirm page and the command line."""
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from controlpanel.access.models import User
 from servers.jobs.launch import launch
@@ -26,6 +31,7 @@ class BulkForm(forms.Form):
     """
 
     action = ""  # "gateway.install"; "" when no job is launched
+    tries_all = False  # looking at servers that could not be reached is the point
 
     def __init__(self, data=None, *, viewer: User):
         super().__init__(data)
@@ -43,3 +49,80 @@ class BulkForm(forms.Form):
     def ask(self, servers: ServerQuerySet, *, by: User, policy: Policy = PLAIN) -> Asked:
         """Does it. The form is valid and the servers are those that remained."""
         return Asked(launch(self.action, servers, by=by, policy=policy))
+
+
+def moment(text: str, now: datetime) -> datetime | None:
+    """A date and time, in UTC unless it names its zone; a bare "02:00" is the next one. None: neither. Pure."""
+    if found := re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", text):
+        try:
+            wanted = datetime.combine(now.astimezone(UTC), time(int(found[1]), int(found[2])), UTC)
+        except ValueError:
+            return None
+        return wanted if wanted > now else wanted + timedelta(days=1)
+    try:
+        parsed = parse_datetime(text)
+        return parsed and (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+class Moment(forms.CharField):
+    """A time to come."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local", "data-utc": ""}, format="%Y-%m-%dT%H:%M")
+
+    def clean(self, value) -> datetime | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        now = timezone.now()
+        found = moment(text, now)
+        if found is None:
+            raise ValidationError("A time is written as 2026-11-22 02:00 or 02:00, in UTC.")
+        if found <= now:
+            raise ValidationError("This time has passed.")
+        return found
+
+
+def _count(label: str, hint: str, most: int = 100_000) -> forms.IntegerField:
+    widget = forms.NumberInput(attrs={"inputmode": "numeric"})
+    return forms.IntegerField(
+        label=label, help_text=hint, required=False, min_value=1, max_value=most, widget=widget, localize=False
+    )
+
+
+class PolicyForm(forms.Form):
+    """How the jobs of a batch are let loose. Left alone it asks for nothing special: `policy()` is then PLAIN."""
+
+    canary = _count("Try on so many servers first", "The rest follows only if every one of them succeeds.")
+    batch_percent = _count("Servers at a time, in %", "The next ones begin when these have ended.", 100)
+    stop_after = _count("Stop after so many failures", "Servers that cannot be reached count as failures.")
+    stop_percent = _count("Stop when so many % have failed", "Of all servers.", 100)
+    at_once = _count("Servers at work at once", "Left blank: as many as the workers take.")
+    order = forms.ChoiceField(
+        label="Order", required=False, initial="name", choices=[("name", "By name"), ("random", "In random order")]
+    )
+    start_at = Moment(label="Begin at (UTC)", required=False, help_text="Left blank: at once.")
+    end_at = Moment(
+        label="Begin nothing after (UTC)", required=False, help_text="What has begun by then goes on to its end."
+    )
+
+    def clean(self) -> dict:
+        values = super().clean()
+        start, end = values.get("start_at"), values.get("end_at")
+        if start and end and end <= start:
+            self.add_error("end_at", "This is not after the time to begin.")
+        return values
+
+    def policy(self) -> Policy:
+        values = self.cleaned_data
+        return Policy(
+            canary=values["canary"] or 0,
+            portion=values["batch_percent"],
+            stop_after=values["stop_after"],
+            stop_percent=values["stop_percent"],
+            concurrency=values["at_once"],
+            order=values["order"] or PLAIN.order,
+            starts_at=values["start_at"],
+            ends_at=values["end_at"],
+        )

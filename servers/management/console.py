@@ -16,8 +16,10 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 from controlpanel.access.models import User
+from servers.bulk import PolicyForm
 from servers.jobs import presence, runner
 from servers.jobs.models import FINISHED, Batch, Job, Status
+from servers.jobs.rollout import Policy
 from servers.management.progress import progress, say
 from servers.models import Server
 
@@ -74,6 +76,34 @@ def server(name: str, archived_too: bool = False) -> Server:
     if found.archived_at and not archived_too:
         raise Usage(f"{found.name} is archived: restore it on its Settings tab first.")
     return found
+
+
+_POLICY = {
+    "canary": ("N", "begin with N servers; the rest only if every one of them succeeds"),
+    "batch-percent": ("N", "so many %% of the servers at a time"),
+    "stop-after": ("N", "begin nothing more after N failures"),
+    "stop-percent": ("N", "begin nothing more when N %% of the servers have failed"),
+    "at-once": ("N", "at most N servers at work at once"),
+    "order": ("ORDER", "name or random"),
+    "start-at": ("TIME", "begin then, such as 02:00 or 2026-11-22T02:00, in UTC"),
+    "end-at": ("TIME", "begin nothing after that, in UTC"),
+}
+
+
+def add_policy(parser) -> None:
+    """How a batch is let loose."""
+    for name, (metavar, text) in _POLICY.items():
+        parser.add_argument(f"--{name}", metavar=metavar, help=text)
+
+
+def policy(options: dict) -> Policy:
+    """What the options of `add_policy` ask for. Raises Usage, one line per option that is wrong."""
+    names = [name.replace("-", "_") for name in _POLICY]
+    form = PolicyForm({name: options[name] for name in names if options.get(name) is not None})
+    if not form.is_valid():
+        wrong = [f"--{name.replace('_', '-')}: {text}" for name, texts in form.errors.items() for text in texts]
+        raise Usage("\n".join(wrong))
+    return form.policy()
 
 
 def add_following(parser) -> None:

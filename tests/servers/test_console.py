@@ -1,4 +1,6 @@
 import json
+from argparse import ArgumentParser
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
@@ -9,6 +11,7 @@ from controlpanel.access.gate import Permission
 from servers import catalog
 from servers.jobs import launch
 from servers.jobs.models import Worker
+from servers.jobs.rollout import PLAIN, Policy
 from servers.jobs.run import Conclusion
 from servers.management import console
 from tests import factories
@@ -145,3 +148,37 @@ def test_the_actor_is_a_person_or_the_command_line():
     assert console.actor(None) is None
     with pytest.raises(console.Usage, match="no active person"):
         console.actor("nobody@example.com")
+
+
+def asked(*arguments: str) -> Policy:
+    parser = ArgumentParser()
+    console.add_policy(parser)
+    return console.policy(vars(parser.parse_args(arguments)))
+
+
+def test_a_policy_is_plain_until_something_is_asked():
+    assert asked() == PLAIN
+    assert asked(
+        *("--canary", "2", "--batch-percent", "25", "--stop-after", "3", "--stop-percent", "10", "--at-once", "8"),
+        *("--order", "random", "--start-at", "2099-01-02T02:00", "--end-at", "2099-01-02 06:00+02:00"),
+    ) == Policy(2, 25, 3, 10, 8, "random", datetime(2099, 1, 2, 2, tzinfo=UTC), datetime(2099, 1, 2, 4, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *((name, value) for name in ("canary", "stop-after", "at-once") for value in ("0", "-1", "x", "2.5")),
+        *((name, value) for name in ("batch-percent", "stop-percent") for value in ("0", "101", "10%")),
+        *((name, value) for name in ("start-at", "end-at") for value in ("25:00", "soon", "2020-01-01 00:00", "02:60")),
+        ("order", "size"),
+    ],
+)
+def test_a_wrong_policy_is_refused_by_the_name_of_its_option(option, value):
+    with pytest.raises(console.Usage, match=f"^--{option}: ") as refused:
+        asked(f"--{option}={value}")
+    assert refused.value.returncode == 2
+
+
+def test_a_window_ends_after_it_begins():
+    with pytest.raises(console.Usage, match="--end-at: This is not after"):
+        asked("--start-at", "2099-01-02 02:00", "--end-at", "2099-01-02 01:00")

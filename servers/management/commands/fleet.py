@@ -24,7 +24,7 @@ class Command(BaseCommand):
         show.add_argument("server")
         show.add_argument("--json", action="store_true")
         check = verbs.add_parser("check", help="check the connection of servers")
-        for add in (console.add_selection, console.add_following, console.add_actor):
+        for add in (console.add_selection, console.add_policy, console.add_following, console.add_actor):
             add(check)
         _remove_arguments(verbs.add_parser("remove", help="take a server out of the panel"))
         _jobs_arguments(verbs.add_parser("jobs", help="the last jobs, newest first"))
@@ -70,7 +70,8 @@ class Command(BaseCommand):
         return console.OK
 
     def do_check(self, options) -> int:
-        batch = launch.launch("server.check", console.selection(options), by=console.actor(options["actor"]))
+        servers, by = console.selection(options), console.actor(options["actor"])
+        batch = launch.launch("server.check", servers, by=by, policy=console.policy(options))
         return console.follow(
             batch, wait=options["wait"], as_json=options["json"], here=options["here"], out=self.stdout
         )
