@@ -34,14 +34,15 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
         if proof.blocker is None:
             return None
         step.failed()
-    return _refused(proof, proof.blocker)
+    return _refused(proof, proof.blocker, relay.host)
 
 
-def _refused(proof: Proof, blocker: Stage) -> Conclusion:
+def _refused(proof: Proof, blocker: Stage, host: str) -> Conclusion:
     meaning = blocker.explanation
     stages = [{"title": s.title, "state": s.state, "evidence": s.evidence, "ms": s.ms} for s in proof.stages]
     result = {"proof": {"way": proof.way, "stages": stages, "transcript": list(proof.transcript)}}
-    outcome = f"{blocker.title} failed, so nothing was changed: {meaning.cause if meaning else blocker.evidence}"
+    said = meaning.cause if meaning else blocker.evidence
+    outcome = f"{blocker.title} at {host} failed, so nothing was changed: {said}"
     if meaning is None:
         return Conclusion(False, outcome, cause=f"proof-{blocker.name}", result=result)
     result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}

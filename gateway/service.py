@@ -1,13 +1,15 @@
 """The email gateway as a service of the catalogue."""
 
 from controlpanel.access.gate import Permission
-from gateway import actions, checking, discretion, gateways, panel, sending
+from gateway import actions, checking, discretion, gateways, mending, panel, sending
 from servers.catalog import Action, Service
 
 
 def _action(slug: str, label: str, done: str, run, **kinds) -> Action:
     return Action(slug=slug, label=label, done=done, permission=Permission.RUN, run=run, **kinds)
 
+
+TEST_COLUMNS = (("Accepted", "delivery"), ("Reply", "reply"), ("Seconds", "seconds"))
 
 SERVICE = Service(
     slug="gateway",
@@ -18,7 +20,7 @@ SERVICE = Service(
         _action("uninstall", "Uninstall email gateway", "uninstalled", actions.uninstall, danger=True),
         _action("preview", "Preview changes", "previewed", actions.preview, mutating=False),
         _action("check", "Check email gateway", "checked", checking.check, mutating=False),
-        _action("test", "Send test email", "sent a test email", sending.test, mutating=False),
+        _action("test", "Send test email", "sent a test email", sending.test, mutating=False, columns=TEST_COLUMNS),
     ),
     panel="gateway/panel.html",
     context=panel.context,
@@ -26,4 +28,5 @@ SERVICE = Service(
     states=gateways.states,
     in_state=gateways.in_state,
     private=discretion.private,
+    mends=mending.mends,
 )

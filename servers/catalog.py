@@ -11,6 +11,8 @@ from controlpanel.access.gate import Permission
 
 if TYPE_CHECKING:
     from controlpanel.access.models import User
+    from controlpanel.web.listing import Filter
+    from servers.jobs.models import Job
     from servers.jobs.run import Conclusion, Run
     from servers.models import Server
 
@@ -25,6 +27,8 @@ class Action:
     mutating:  takes the server's one mutating slot; False for actions that only look or send a test.
     danger:    asks on a page of its own first.
     run:       does it, on a worker. Raises servers.remote errors freely: the runner turns them into an outcome.
+    columns:   (heading, key of the result) of what is compared server by server on the page of a batch and in its
+               report; a value that is one of the panel's words for a state is shown as that state.
     """
 
     slug: str
@@ -34,6 +38,7 @@ class Action:
     run: "Callable[[Run], Conclusion]"
     mutating: bool = True
     danger: bool = False
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Bulk:
     label:  the button, a verb and its object: "Install email gateway".
     form:   dotted path of the `servers.bulk.BulkForm` that knows what to ask, whom to leave out and what to launch.
     danger: the number of servers has to be typed first.
+    front:  stands in the bar itself; the others are in its menu.
     """
 
     slug: str
@@ -59,13 +65,22 @@ class Bulk:
     form: str
     permission: Permission
     danger: bool = False
+    front: bool = False
 
 
 def in_no_state(word: str) -> Q:
     return Q(pk__in=[])
 
 
+def no_filters(viewer: "User") -> "list[Filter]":
+    return []
+
+
 def nothing_private(viewer: "User", servers: Iterable) -> dict:
+    return {}
+
+
+def nothing_mends(viewer: "User", jobs: "Iterable[Job]") -> dict:
     return {}
 
 
@@ -75,9 +90,12 @@ class Service:
     urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers.
     in_state: word of State -> Q over Server, the same answer as `states` in SQL, for counting and filtering.
     bulk: what can be asked of many servers at once.
+    filters: viewer -> what else the server list can be narrowed by; each applies to a queryset of servers.
     hidden: part of the panel itself, with actions but no card on the Services tab.
     private: (viewer, server ids) -> {server id: {text: word}}: what this person must not read in jobs and states of
-    these servers, and what is shown in its place; the same number of queries for one server and for many."""
+    these servers, and what is shown in its place; the same number of queries for one server and for many.
+    mends: (viewer, failed jobs) -> {job id: (the link's words, its address)}: where in the panel this person mends what
+    failed, for those that have such a place; the same number of queries for one job and for many."""
 
     slug: str
     label: str
@@ -88,8 +106,10 @@ class Service:
     states: "Callable[[Iterable[Server]], dict[Any, State]]"
     in_state: Callable[[str], Q] = in_no_state
     bulk: tuple[Bulk, ...] = ()
+    filters: "Callable[[User], list[Filter]]" = no_filters
     hidden: bool = False
     private: "Callable[[User, Iterable], dict[Any, dict[str, str]]]" = nothing_private
+    mends: "Callable[[User, Iterable[Job]], dict[int, tuple[str, str]]]" = nothing_mends
 
     def action(self, slug: str) -> Action:
         return next(action for action in self.actions if action.slug == slug)
