@@ -13,7 +13,8 @@ from servers.fields import Unreadable
 from servers.jobs.converge import converge, refused, step_failed
 from servers.jobs.converge import preview as shown
 from servers.jobs.lease import LeaseLost
-from servers.jobs.run import Applied, Conclusion, Run
+from servers.jobs.run import Applied, Cancelled, Conclusion, Run
+from servers.remote.host import RemoteError
 from servers.remote.plan import Plan
 
 
@@ -22,13 +23,17 @@ def install(run: Run) -> Conclusion:
 
     options: replace_mta (consent to remove another mail system), dry_run.
     """
+    return _recorded(run, _install, installing=True)
+
+
+def _install(run: Run) -> Conclusion:
     smarthost = Gateway.objects.of(run.server).wanted
     if smarthost is None:
         return _nothing_wanted()
-    return with_relay(run, smarthost, lambda relay: _install(run, smarthost, relay))
+    return with_relay(run, smarthost, lambda relay: _relayed(run, smarthost, relay))
 
 
-def _install(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
+def _relayed(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
     asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
     revision, key = smarthost.revision, wanted.digest_key(run.server)
 
@@ -39,8 +44,9 @@ def _install(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
         gateways.proved(run.server, smarthost, revision, looking.seen(facts))
         return Conclusion(True, "The email gateway is in force and checked.", result={"queued": facts.queued})
 
-    return _converged(
+    return converge(
         run,
+        observe=looking.observe,
         plan=lambda facts: plan(facts, asked, key),
         before_apply=before_apply,
         failed=lambda applied: _explained(applied, smarthost.preset),
@@ -51,6 +57,10 @@ def _install(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
 def uninstall(run: Run) -> Conclusion:
     """Puts back what was there before the gateway. options: forget (the stored values), purge_queue (lose mail that
     waits where Postfix itself is removed), dry_run."""
+    return _recorded(run, _uninstall)
+
+
+def _uninstall(run: Run) -> Conclusion:
     asked = Wanted(relay=None, purge_queue=bool(run.options.get("purge_queue")))
     key = wanted.digest_key(run.server)
 
@@ -58,8 +68,9 @@ def uninstall(run: Run) -> Conclusion:
         gateways.removed(run.server, looking.seen(facts), forget=bool(run.options.get("forget")))
         return Conclusion(True, "The email gateway is gone and what was there before is back.")
 
-    return _converged(
+    return converge(
         run,
+        observe=looking.observe,
         plan=lambda facts: plan(facts, asked, key),
         before_apply=lambda facts, todo: gateways.begin(run.server),
         conclude=conclude,
@@ -112,18 +123,23 @@ def _explained(applied: Applied, preset: str) -> Conclusion:
     return replace(conclusion, outcome=outcome, hint=meaning.fix, cause=meaning.slug, result=conclusion.result | told)
 
 
-def _converged(run: Run, **how) -> Conclusion:
-    """Converges, and after a failure records what is in force: what was there before, or that a person must look."""
+def _recorded(run: Run, work: Callable[[Run], Conclusion], *, installing: bool = False) -> Conclusion:
+    """Works, and after a failure records what is in force: what was there before, or that a person must look."""
+    if run.options.get("dry_run"):
+        return work(run)
     try:
-        conclusion = converge(run, observe=looking.observe, **how)
+        conclusion = work(run)
     except LeaseLost:
         raise  # another worker has this job, and its word counts
-    except Exception:
+    except Exception as error:
         if not run.handed_over:
-            gateways.put_back(run.server)
+            blamed = installing and not isinstance(error, Cancelled)
+            told = str(error) if isinstance(error, RemoteError) else "The panel broke while it installed the gateway."
+            gateways.put_back(run.server, run.masked(told) if blamed else "")
         raise
+    outcome = run.masked(conclusion.outcome)
     if not conclusion.succeeded and conclusion.changed:
-        gateways.broken(run.server, conclusion.outcome)
+        gateways.broken(run.server, outcome)
     elif not conclusion.succeeded:
-        gateways.put_back(run.server)
+        gateways.put_back(run.server, outcome if installing else "")
     return conclusion

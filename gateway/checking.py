@@ -39,12 +39,12 @@ def check(run: Run) -> Conclusion:
 
 def _compared(run: Run, gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> Conclusion:
     todo, seen = plan(facts, Wanted(relay=relay), wanted.digest_key(run.server)), looking.seen(facts)
-    revision = gateway.applied_revision if row == gateway.applied else row.revision
     # The older values are gone, so only the name of the tables in force can tell that they are still those.
-    outdated = revision != row.revision and seen.generation == gateway.generation and facts.running
+    older = row == gateway.applied and gateway.applied_revision != row.revision and not todo.empty
+    outdated = older and seen.generation == gateway.generation and facts.running
     if not todo.empty and not outdated:
         return _drifted(todo)
-    gateways.proved(run.server, row, revision, seen)
+    gateways.proved(run.server, row, gateway.applied_revision if outdated else row.revision, seen)
     newer = " The provider's values were changed since: reinstall to use them." if outdated else ""
     return Conclusion(True, f"The email gateway is as it was installed.{newer}", result={"queued": facts.queued})
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 from controlpanel.access import audit
 from controlpanel.access.models import User
 from gateway import rules, smarthosts, values
-from gateway.models import Gateway, Smarthost
+from gateway.models import Gateway, Smarthost, TestEmail
 from servers.catalog import State
 from servers.jobs.launch import launch
-from servers.jobs.models import Batch
+from servers.jobs.models import Batch, Job
 from servers.models import Server
 
 # the word of `catalog.State` for each stored state
@@ -84,15 +84,23 @@ def begin(server: Server) -> None:
     Gateway.objects.update_or_create(server=server, defaults={"in_doubt": True})
 
 
-def put_back(server: Server) -> None:
-    """The change failed and every step of it was undone: what was in force before is in force."""
+def put_back(server: Server, reason: str = "") -> None:
+    """The change failed and every step of it was undone: what was in force before is in force.
+
+    reason: what a person has to mend, where an installation failed; a gateway that works on is not touched by it."""
     Gateway.objects.filter(server=server).update(in_doubt=False)
+    if reason:
+        first = Gateway.objects.filter(server=server, applied__isnull=True)
+        first.update(state=Gateway.State.BROKEN, reason=reason)
 
 
 def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen) -> None:
-    """A fresh look found nothing left to do: these values are in force. `wanted` may have moved on meanwhile."""
+    """A look found these values in force: those of `smarthost` as it was read, when it was of this revision, else older
+    ones of it. `wanted` may have moved on meanwhile."""
     now = timezone.now()
     working = {"applied": smarthost, "applied_revision": revision, "state": Gateway.State.WORKING, "reason": ""}
+    if revision == smarthost.revision:
+        working["applied_password_revision"] = smarthost.password_revision
     installed = Gateway.objects.of(server).installed_at or now
     defaults = working | _looked(seen, now) | {"installed_at": installed, "generation": seen.generation}
     Gateway.objects.update_or_create(server=server, defaults=defaults)
@@ -118,9 +126,15 @@ def drifted(server: Server, reason: str) -> None:
     Gateway.objects.filter(server=server).update(state=Gateway.State.DRIFTED, reason=reason, in_doubt=False)
 
 
-def tested(server: Server, result: dict, job_id: int) -> None:
-    note = {key: result.get(key) for key in ("delivery", "reply", "seconds")}
-    note |= {"at": timezone.now().isoformat(), "job": job_id}
+@transaction.atomic
+def tested(server: Server, smarthost: Smarthost | None, result: dict, *, cause: str = "", job: Job) -> None:
+    """How a test email ended: on the gateway's line, and once per job in the history the charts read."""
+    now = timezone.now()
+    note = {"delivery": result["delivery"], "reply": result.get("reply", ""), "seconds": result.get("seconds")}
+    row = note | {"server": server, "smarthost": smarthost, "at": now, "cause": cause[:60]}
+    if not TestEmail.objects.get_or_create(job=job, defaults=row)[1]:
+        return
+    note |= {"at": now.isoformat(), "job": job.pk}
     # A message that is not through waits in the queue since the last look at it.
     waits = int(note["delivery"] in ("deferred", "queued"))
     Gateway.objects.filter(server=server).update(last_test=note, queued=F("queued") + waits)

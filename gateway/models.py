@@ -1,11 +1,15 @@
 """The upstream servers mail goes to (smarthosts) and the relay set-up of each server (gateway)."""
 
 import uuid
+from datetime import timedelta
 
 from django.db import models
-from django.db.models import Count, Exists, F, OuterRef, Q
-from django.db.models.functions import Lower
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Lower, TruncDate
+from django.utils import timezone
 
+from controlpanel.access.gate import Permission, may
+from controlpanel.access.models import User
 from gateway import validators
 from servers.fields import SecretField
 from servers.jobs.models import LIVE, Job
@@ -61,8 +65,12 @@ class Smarthost(models.Model):
     # own values that carry a shared provider's password: what is in them is for administrators only
     confidential = models.BooleanField(default=False, editable=False)
     revision = models.PositiveIntegerField(default=1, editable=False)
-    # The password before the last change of it, kept until no gateway runs on it and nobody may want it back.
+    password_revision = models.PositiveIntegerField(default=1, editable=False)  # the one the present password came with
+    # The sign-in before the last change of it, kept until no gateway runs on it and nobody may want it back.
     previous_password = SecretField()
+    previous_username = models.CharField(max_length=320, blank=True, editable=False)
+    previous_password_revision = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # a gateway of this revision is what the previous sign-in would make of it; null: other values changed since
     previous_revision = models.PositiveIntegerField(null=True, blank=True, editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -94,12 +102,30 @@ class Smarthost(models.Model):
         """Without opening the seal."""
         return bool(self.__dict__.get("password"))
 
+    @property
+    def keeps_previous(self) -> bool:
+        """Whether the password before the last change of it is still there, without opening the seal."""
+        return bool(self.__dict__.get("previous_password"))
+
 
 class GatewayQuerySet(models.QuerySet):
     def of(self, server: Server) -> "Gateway":
         """The server's gateway, or an unsaved one that says "not installed"."""
         found = self.select_related("wanted", "applied").filter(server=server).first()
         return found or Gateway(server=server)
+
+    def using(self, smarthost: Smarthost) -> "GatewayQuerySet":
+        """Those that want it or run on it, as `with_use` counts them."""
+        return self.filter(Q(wanted=smarthost) | Q(applied=smarthost))
+
+    def on_earlier_password(self) -> "GatewayQuerySet":
+        """Those whose server was last proved to run on another password than the provider's row has now."""
+        return self.filter(applied__isnull=False).exclude(applied_password_revision=F("applied__password_revision"))
+
+    def behind(self) -> "GatewayQuerySet":
+        """Those in force whose server may run on other values of the provider than its row has now."""
+        older = Q(applied_revision__lt=F("applied__revision")) | Q(in_doubt=True)
+        return self.filter(older, applied=F("wanted"))
 
     def with_live_job(self) -> "GatewayQuerySet":
         """Adds `live`: a job that changes or checks this gateway is queued or running."""
@@ -121,6 +147,7 @@ class Gateway(models.Model):
     wanted = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.RESTRICT, related_name="wanted_by")
     applied = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.RESTRICT, related_name="applied_by")
     applied_revision = models.PositiveIntegerField(default=1)  # of `applied`, when it was proved
+    applied_password_revision = models.PositiveIntegerField(default=1)  # likewise
     state = models.CharField(max_length=10, choices=State, default=State.ABSENT)
     reason = models.TextField(blank=True)  # one sentence when the state is broken or unknown
     in_doubt = models.BooleanField(default=False)  # a change was handed to the server, and no look has followed it yet
@@ -155,6 +182,32 @@ class Gateway(models.Model):
         return self.wanted_id != self.applied_id or self.wanted.revision != self.applied_revision
 
 
+class TestEmailQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> "TestEmailQuerySet":
+        return self.filter(server__in=Server.objects.visible_to(user))
+
+    def by_day(self, user: User, days: int) -> list[dict]:
+        """[{"day", "smarthost", "delivery", "count"}] of the last `days` days, today included, oldest first; one query.
+
+        smarthost: the id of a shared provider; None for own values of servers, for a deleted provider, and for whoever
+        may not choose shared ones by their name."""
+        first = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+        shared = Case(When(smarthost__server__isnull=True, then=F("smarthost_id")), default=None)
+        known = shared if may(user, Permission.USE_SHARED) else Value(None, output_field=models.UUIDField())
+        rows = self.visible_to(user).filter(at__gte=first).order_by()
+        named = rows.annotate(day=TruncDate("at"), provider=known).values("day", "provider", "delivery")
+        counted = named.annotate(count=Count("pk")).order_by("day", "provider", "delivery")
+        names = {"day": "day", "smarthost": "provider", "delivery": "delivery", "count": "count"}
+        return [{name: row[key] for name, key in names.items()} for row in counted]
+
+    def in_batch(self, batch: int) -> list[dict]:
+        """[{"server", "job", "delivery", "reply", "cause", "seconds"}], one a server, in one query. Replies name
+        providers: doors show them with Discretion."""
+        rows = self.filter(job__batch=batch).order_by("server__name")
+        columns = {"server": "server_id", "job": "job_id"} | {n: n for n in ("delivery", "reply", "cause", "seconds")}
+        return [dict(zip(columns, row, strict=True)) for row in rows.values_list(*columns.values())]
+
+
 class TestEmail(models.Model):
     """How one test email ended. Written once, never changed; charts and the table of providers read it."""
 
@@ -166,6 +219,8 @@ class TestEmail(models.Model):
     reply = models.TextField(blank=True)  # the provider's own words
     cause = models.CharField(max_length=60, blank=True)
     seconds = models.FloatField(null=True)
+
+    objects = TestEmailQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]

@@ -1,7 +1,7 @@
 """The test email: sent by the server's own sendmail, followed in its log to its final status."""
 
 from gateway import gateways, mailtest
-from gateway.models import Gateway
+from gateway.models import Gateway, Smarthost
 from gateway.postfix import testmail
 from gateway.postfix.spec import Invalid
 from gateway.postfix.testmail import Delivery
@@ -37,7 +37,7 @@ def test(run: Run) -> Conclusion:
             step.line(line)
         if delivery.delivery != "sent":
             step.failed()
-    return _concluded(run, delivery, gateway.applied.preset)
+    return _concluded(run, delivery, gateway.applied)
 
 
 def _script(run: Run, sender: str, log_source: str) -> str:
@@ -50,8 +50,7 @@ def _script(run: Run, sender: str, log_source: str) -> str:
     return testmail.script(message, sender, recipient, wait=WAIT, log_source=log_source)
 
 
-def _concluded(run: Run, delivery: Delivery, preset: str) -> Conclusion:
-    sent = delivery.delivery == "sent"
+def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost) -> Conclusion:
     result = {
         "queue_id": delivery.queue_id,
         "delivery": delivery.delivery,
@@ -61,10 +60,12 @@ def _concluded(run: Run, delivery: Delivery, preset: str) -> Conclusion:
         "seconds": delivery.seconds,
         "explanation": {},
     }
-    gateways.tested(run.server, result, run.job.pk)
-    if sent:
+    kept = run.masked_tree(result)
+    if delivery.delivery == "sent":
+        gateways.tested(run.server, smarthost, kept, job=run.job)
         return Conclusion(True, OUTCOMES["sent"], result=result)
-    meaning = explain(delivery.reply or "\n".join(delivery.evidence), preset)
+    meaning = explain(delivery.reply or "\n".join(delivery.evidence), smarthost.preset)
+    gateways.tested(run.server, smarthost, kept, cause=meaning.slug, job=run.job)
     result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
     outcome = f"{OUTCOMES[delivery.delivery]} {meaning.cause}"
     return Conclusion(False, outcome, cause=meaning.slug, hint=meaning.fix, result=result)

@@ -42,16 +42,23 @@ def create(name: str, new: Values, *, by: User | None, default: bool = False) ->
 @transaction.atomic
 def change(smarthost: Smarthost, name: str, new: Values, *, by: User | None) -> tuple[Smarthost, bool]:
     """A shared provider, edited in place. The second value says that its password was wiped, because the account or
-    its endpoint changed and no new password was typed."""
+    its endpoint changed and no new password was typed. A replaced password is kept as the previous one while server,
+    port and encryption stay; the user name may change with it."""
     old = Smarthost.objects.select_for_update().shared().get(pk=smarthost.pk)
     before = values.of(old)
     new = rules.settle(new)
+    if new.password is not None and new.password == _password(old):
+        new = replace(new, password=None if values.keeps_password(old, new) else new.password)
     wiped = old.has_password and new.password is None and not values.keeps_password(old, new)
+    altered = replace(before, note="") != replace(new, note="", password=None, iam_secret=False)
+    _remember(old, new, before)
     old.name = name.strip()
     _fill(old, new, wipe=wiped)
     after = values.of(old)
-    if new.password is not None or wiped or replace(before, note="") != replace(after, note=""):
+    if new.password is not None or wiped or altered:
         old.revision += 1
+    if new.password is not None or wiped:
+        old.password_revision = old.revision
     old.full_clean()
     old.save()
     audit.record(by, "changed", old, password_wiped=wiped, **_changes(before, after), **_typed(new))
@@ -120,13 +127,40 @@ def _fill(smarthost: Smarthost, new: Values, *, wipe: bool = False) -> None:
         smarthost.password = None
 
 
+def _remember(old: Smarthost, new: Values, before: Values) -> None:
+    """Keeps the sign-in that is being replaced, or forgets the one kept before where it is no longer for this server,
+    port and encryption: it must never be sent elsewhere."""
+    here = values.keeps_password(old, replace(new, username=old.username))
+    ignored = {"note": "", "password": None, "iam_secret": False, "username": ""}
+    same = replace(before, **ignored) == replace(new, **ignored)
+    if new.password is not None and here and (replaced := _password(old)) is not None:
+        old.previous_password, old.previous_username = replaced, old.username
+        old.previous_password_revision, old.rotated_at = old.password_revision, timezone.now()
+        old.previous_revision = old.revision if same else None
+    elif new.password is not None or not here or new.username != old.username:
+        forget(old)
+    elif not same:
+        old.previous_revision = None
+
+
+def forget(smarthost: Smarthost) -> None:
+    """Takes the previous sign-in out of the row, which is not saved yet."""
+    smarthost.previous_password, smarthost.previous_username = None, ""
+    smarthost.previous_revision = smarthost.previous_password_revision = smarthost.rotated_at = None
+
+
+def _password(smarthost: Smarthost) -> Secret | None:
+    """None also where the key to it is lost."""
+    try:
+        return smarthost.password
+    except Unreadable:
+        return None
+
+
 def _same(current: Smarthost, new: Values) -> bool:
     if values.of(current) != replace(new, password=None, iam_secret=False):
         return False
-    try:
-        return current.password == new.password
-    except Unreadable:  # the key is lost: what was typed now replaces it
-        return False
+    return _password(current) == new.password  # where the key is lost, what was typed now replaces it
 
 
 def _moved(known: Smarthost) -> str:

@@ -5,6 +5,14 @@ import servers.fields
 from django.db import migrations, models
 
 
+def begin_counting(apps, schema_editor):
+    """Nobody noted which change brought the present password: every server behind may be on an earlier one."""
+    database = schema_editor.connection.alias
+    apps.get_model("gateway", "Smarthost").objects.using(database).update(password_revision=models.F("revision"))
+    gateways = apps.get_model("gateway", "Gateway").objects.using(database)
+    gateways.update(applied_password_revision=models.F("applied_revision"))
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -18,6 +26,26 @@ class Migration(migrations.Migration):
             model_name='smarthost',
             name='previous_password',
             field=servers.fields.SecretField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='smarthost',
+            name='password_revision',
+            field=models.PositiveIntegerField(default=1, editable=False),
+        ),
+        migrations.AddField(
+            model_name='smarthost',
+            name='previous_username',
+            field=models.CharField(blank=True, editable=False, max_length=320),
+        ),
+        migrations.AddField(
+            model_name='smarthost',
+            name='previous_password_revision',
+            field=models.PositiveIntegerField(blank=True, editable=False, null=True),
+        ),
+        migrations.AddField(
+            model_name='gateway',
+            name='applied_password_revision',
+            field=models.PositiveIntegerField(default=1),
         ),
         migrations.AddField(
             model_name='smarthost',
@@ -52,4 +80,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['server', '-at'], name='gateway_tes_server__94405e_idx')],
             },
         ),
+        migrations.RunPython(begin_counting, migrations.RunPython.noop),
     ]
