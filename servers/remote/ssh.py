@@ -280,6 +280,11 @@ def _refused(login: Login, tried: list[str], allowed: list[str]) -> SignInRefuse
     return SignInRefused(message, hint)
 
 
+def _shut(channel) -> None:
+    with contextlib.suppress(paramiko.SSHException):  # a server that never ends its change of keys
+        channel.close()
+
+
 class SshHost:
     """One open connection; the contract is `host.Host`."""
 
@@ -306,11 +311,12 @@ class SshHost:
         except LostContact as error:
             raise self._lost() or error from None
         except BaseException:
-            channel.close()
-            self._end(session)
+            _shut(channel)
+            if limits is not TIDY:  # a server that floods every command is not asked for ever
+                self._end(session)
             raise
         finally:
-            channel.close()
+            _shut(channel)
 
     def _end(self, session: Session | None) -> None:
         """Closing a channel ends nothing on the server but its next write (M4), so its session is ended by name."""
