@@ -1,7 +1,7 @@
 """List pages: search, filter, sort, page and export, from an allow-list of parameters."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -25,11 +25,28 @@ class Filter:
     apply: Callable[[QuerySet, str], QuerySet]
 
 
+def narrow(
+    queryset: QuerySet, query: Mapping[str, str], *, search: Sequence[str] = (), filters: Sequence[Filter] = ()
+) -> tuple[QuerySet, dict[str, str]]:
+    """The rows that `query` (q and the named filters; everything else is ignored) asks for, and the filters it set.
+    search: lookups `q` matches ("name__icontains"), words joined by "and"."""
+    chosen = {}
+    for choice in filters:
+        value = query.get(choice.name, "")
+        if value in {option for option, _ in choice.options}:
+            chosen[choice.name] = value
+            queryset = choice.apply(queryset, value)
+    for word in _clean(query.get("q", "")).split()[:8] if search else ():
+        queryset = queryset.filter(reduce(or_, (Q(**{lookup: word}) for lookup in search)))
+    return queryset, chosen
+
+
 class Listing:
     """What a list page shows, from request.GET and nothing else than its q, sort, page and the named filters.
 
-    search: lookups `q` matches ("name__icontains"), words joined by "and". sorts: {key: (field, …)}, `-key` reverses.
-    In templates: page (a paginator page), rows, q, choices, sort, narrowed, path, next_url, previous_url, export_url.
+    search, filters: as in `narrow`. sorts: {key: (field, …)}, `-key` reverses.
+    In templates: page (a paginator page), rows, q, choices, sort, narrowed, query, path, next_url, previous_url,
+    export_url.
     """
 
     def __init__(
@@ -49,15 +66,8 @@ class Listing:
         asked = request.GET.get("sort", "")
         self.sort = asked if asked.removeprefix("-") in self._sorts else ""
         self._default_sort = default_sort
-        self._values = {}
-        for choice in filters:
-            value = request.GET.get(choice.name, "")
-            if value in {option for option, _ in choice.options}:
-                self._values[choice.name] = value
-                queryset = choice.apply(queryset, value)
         self._filters = filters
-        for word in self.q.split()[:8] if search else ():
-            queryset = queryset.filter(reduce(or_, (Q(**{lookup: word}) for lookup in search)))
+        queryset, self._values = narrow(queryset, request.GET, search=search, filters=filters)
         self.queryset = queryset.order_by(*fields) if (fields := self._order()) else queryset
         self.page = Paginator(self.queryset, per_page).get_page(request.GET.get("page", "1"))
 
@@ -73,6 +83,11 @@ class Listing:
     @property
     def narrowed(self) -> bool:
         return bool(self.q or self._values)
+
+    @property
+    def query(self) -> str:
+        """What narrows this list, in one spelling: q and the filters, without order and page."""
+        return urlencode({name: value for name, value in {"q": self.q, **self._values}.items() if value})
 
     @property
     def choices(self) -> list[dict]:
