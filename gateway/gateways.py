@@ -27,6 +27,9 @@ WORDS = {
 }
 
 
+# words beside the six that `in_state` knows: the two ways of "needs-you", and mail that waits
+FINER = {Gateway.State.BROKEN: "failing", Gateway.State.DRIFTED: "drifted"}
+MAIL_WAITS = "mail-waits"
 @dataclass(frozen=True)
 class Seen:
     """What the last look at a server told about its Postfix."""
@@ -155,13 +158,16 @@ def states(servers: Iterable[Server]) -> dict:
 
 
 def in_state(word: str) -> Q:
-    """Servers that `states` gives this word, as a condition in SQL."""
-    live = Gateway.live_jobs("pk")
+    """Servers that `states` gives this word, as a condition in SQL; FINER and MAIL_WAITS as well."""
+    # One set for the whole statement: a condition that asks for each server's own jobs is asked anew for every count.
+    live = Q(pk__in=Gateway.at_work().order_by().values("server"))
+    if word == MAIL_WAITS:
+        return Q(gateway__queued__gt=0)
     if word == "checking":
-        return Q(live, gateway__isnull=False)
+        return live & Q(gateway__isnull=False)
     if word == "unknown":
         return Q(gateway__in_doubt=True) & ~live | Q(gateway__state=Gateway.State.UNKNOWN) & ~live
-    stored = [state for state in Gateway.State if WORDS[state] == word]
+    stored = [state for state in Gateway.State if word in (WORDS[state], FINER.get(state))]
     there = Q(gateway__state__in=stored, gateway__in_doubt=False) & ~live
     return there | Q(gateway__isnull=True) if word == "absent" else there
 

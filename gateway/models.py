@@ -13,7 +13,7 @@ from controlpanel.access.models import User
 from gateway import validators
 from servers.fields import SecretField
 from servers.jobs.models import LIVE, Job
-from servers.models import Server
+from servers.models import Server, sees_all
 from servers.validators import plain_text
 from servers.validators import port as valid_port
 
@@ -164,11 +164,15 @@ class Gateway(models.Model):
         return f"Email gateway of {self.server}"
 
     @staticmethod
+    def at_work() -> models.QuerySet:
+        """The queued and running jobs that change or check a gateway."""
+        kinds = Q(mutating=True) | Q(action="gateway.check")
+        return Job.objects.filter(kinds, status__in=LIVE, action__startswith="gateway.")
+
+    @staticmethod
     def live_jobs(server: str) -> Exists:
         """Condition: the server, found in the outer query's column of this name, has such a job."""
-        kinds = Q(mutating=True) | Q(action="gateway.check")
-        jobs = Job.objects.filter(kinds, server=OuterRef(server), status__in=LIVE, action__startswith="gateway.")
-        return Exists(jobs)
+        return Exists(Gateway.at_work().filter(server=OuterRef(server)))
 
     @property
     def installed(self) -> bool:
@@ -184,7 +188,7 @@ class Gateway(models.Model):
 
 class TestEmailQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> "TestEmailQuerySet":
-        return self.filter(server__in=Server.objects.visible_to(user))
+        return self if sees_all(user) else self.filter(server__in=Server.objects.visible_to(user))
 
     def by_day(self, user: User, days: int) -> list[dict]:
         """[{"day", "smarthost", "delivery", "count"}] of the last `days` days, today included, oldest first; one query.

@@ -30,3 +30,13 @@ SERVICE = Service(
     private=discretion.private,
     mends=mending.mends,
 )
+    finer=(*gateways.FINER.values(), gateways.MAIL_WAITS),
+    bulk=(
+        _bulk("install", "Install email gateway", "InstallForm"),
+        _bulk("reinstall", "Reinstall email gateway", "ReinstallForm"),
+        _bulk("test", "Send test email", "BulkTestForm"),
+        _bulk("check", "Check email gateway", "CheckForm"),
+        _bulk("preview", "Preview changes", "PreviewForm"),
+        _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS),
+        _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True),
+    ),

@@ -91,6 +91,7 @@ class Service:
     in_state: word of State -> Q over Server, the same answer as `states` in SQL, for counting and filtering.
     bulk: what can be asked of many servers at once.
     filters: viewer -> what else the server list can be narrowed by; each applies to a queryset of servers.
+    finer: words beside the six that `in_state` knows, for narrowing the server list; they have a look in web.words.
     hidden: part of the panel itself, with actions but no card on the Services tab.
     private: (viewer, server ids) -> {server id: {text: word}}: what this person must not read in jobs and states of
     these servers, and what is shown in its place; the same number of queries for one server and for many.
@@ -107,6 +108,7 @@ class Service:
     in_state: Callable[[str], Q] = in_no_state
     bulk: tuple[Bulk, ...] = ()
     filters: "Callable[[User], list[Filter]]" = no_filters
+    finer: tuple[str, ...] = ()
     hidden: bool = False
     private: "Callable[[User, Iterable], dict[Any, dict[str, str]]]" = nothing_private
     mends: "Callable[[User, Iterable[Job]], dict[int, tuple[str, str]]]" = nothing_mends

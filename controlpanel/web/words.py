@@ -20,6 +20,10 @@ LOOKS: dict[str, Look] = {
     "checking": Look("Checking", "busy", "loader-2"),
     "unknown": Look("Unknown", "calm", "help-circle"),
     "paused": Look("Paused", "calm", "player-pause"),
+    # narrower words: the ways of "needs you", and mail that waits on a server
+    "failing": Look("Failing", "bad", "alert-triangle"),
+    "drifted": Look("Drifted", "bad", "git-compare"),
+    "mail-waits": Look("Mail waits", "warn", "hourglass"),
     # jobs
     "queued": Look("Queued", "calm", "clock"),
     "running": Look("Running", "busy", "loader-2"),
