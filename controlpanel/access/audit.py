@@ -1,6 +1,7 @@
 """Who did what to what, written in the transaction of the change."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection, models
@@ -25,19 +26,39 @@ def record(by: User | str | None, verb: str, subject: models.Model | tuple[str, 
 
     Raises NotInTransaction, and TypeError for a Secret or bytes anywhere in `detail`.
     """
+    _in_transaction()
+    entry = AuditEntry(**_said(by, verb, detail), **_about(subject))
+    entry.save(force_insert=True)
+    return entry
+
+
+def record_many(
+    by: User | str | None, verb: str, subjects: Iterable[models.Model | tuple[str, Any, str]], **detail
+) -> None:
+    """One entry a subject, as by `record`, in a few statements for thousands."""
+    _in_transaction()
+    said = _said(by, verb, detail)
+    AuditEntry.objects.bulk_create(AuditEntry(**said, **_about(subject)) for subject in subjects)
+
+
+def _in_transaction() -> None:
     blocks = connection.atomic_blocks
     if not blocks or blocks[-1]._from_testcase:
         raise NotInTransaction
+
+
+def _said(by: User | str | None, verb: str, detail: dict) -> dict:
+    return {
+        "actor": by if isinstance(by, User) else None,
+        "actor_name": _printable(str(by or PANEL))[:200],
+        "verb": verb,
+        "detail": _plain(detail),
+    }
+
+
+def _about(subject: models.Model | tuple[str, Any, str]) -> dict:
     kind, ident, name = subject if isinstance(subject, tuple) else _subject(subject)
-    return AuditEntry.objects.create(
-        actor=by if isinstance(by, User) else None,
-        actor_name=_printable(str(by or PANEL))[:200],
-        verb=verb,
-        subject_kind=kind,
-        subject_id=str(ident or ""),
-        subject_name=_printable(str(name))[:255],
-        detail=_plain(detail),
-    )
+    return {"subject_kind": kind, "subject_id": str(ident or ""), "subject_name": _printable(str(name))[:255]}
 
 
 def _subject(row: models.Model) -> tuple[str, Any, str]:

@@ -1,15 +1,20 @@
 """Asking: the one door through which jobs come into being."""
 
+import random
 from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from controlpanel.access import audit
 from controlpanel.access.models import User
 from servers import catalog
-from servers.jobs import bell, machine
-from servers.jobs.models import Batch, Job, Status
+from servers.jobs import bell, machine, rollout
+from servers.jobs.models import LIVE, Batch, Job, JobQuerySet, Status
 from servers.jobs.rollout import PLAIN, Policy
 from servers.models import Server
 
@@ -46,7 +51,7 @@ def title(action: str) -> str:
 
 def launch(
     action: str,
-    servers: Iterable[Server],
+    servers: Iterable[Server | UUID],
     *,
     by: User | str | None,
     options: dict | None = None,
@@ -55,23 +60,29 @@ def launch(
 ) -> Batch:
     """One Batch with one Job per server, audited; the broker is told after the commit.
 
+    servers: rows, ids or a queryset; only id, name and archive date are read, and ids nobody has are left out.
     by: the person, or a few words for who else ("command line").
     options: what the action understands, never secrets; {"dry_run": True} takes no mutating slot.
+    policy: how the jobs are let loose; by the plain one all may begin at once.
     A server that already has a live mutating job gets a cancelled job that says so; when all have one, raises Busy and
     writes nothing. Raises catalog.UnknownAction, Archived.
     """
-    wanted = {server.pk: server for server in servers}
-    earlier = dict.fromkeys(wanted, retry_of) if retry_of else {}
-    return _launch(action, wanted, by, options or {}, earlier)
+    asked = [_Asked(*row, retry_of and retry_of.pk) for row in _rows(servers)]
+    return _launch(action, asked, by, options or {}, policy)
 
 
-def retry(jobs: Iterable[Job], *, by: User | str | None) -> Batch:
-    """Asks finished jobs of one batch again, each new job pointing at the old one. Raises StillLive, Busy, Archived."""
-    old = {job.server_id: job for job in jobs}
-    if any(job.live for job in old.values()):
+def retry(jobs: Iterable[Job], *, by: User | str | None, policy: Policy = PLAIN) -> Batch:
+    """Asks finished jobs of one batch again, each new job pointing at the old one: with the batch's options, and all at
+    once unless a policy says otherwise. jobs: rows or a queryset, at least one. Raises StillLive, Busy, Archived."""
+    columns = ("server", "server__name", "server__archived_at", "pk", "status", "batch")
+    if not isinstance(jobs, QuerySet):
+        jobs = Job.objects.filter(pk__in=[job.pk for job in jobs])
+    old = list(jobs.order_by("pk").values_list(*columns))
+    if any(status in LIVE for *_, status, _ in old):
         raise StillLive
-    batch = next(iter(old.values())).batch
-    return _launch(batch.action, {job.server_id: job.server for job in old.values()}, by, batch.options, old)
+    batch = Batch.objects.get(pk=old[0][-1])
+    latest = {row[0]: _Asked(*row[:4]) for row in old}
+    return _launch(batch.action, list(latest.values()), by, batch.options, policy)
 
 
 def cancel(job: Job, *, by: User | str | None) -> bool:
@@ -84,33 +95,93 @@ def cancel(job: Job, *, by: User | str | None) -> bool:
     return True
 
 
-def _launch(action: str, servers: dict, by: User | str | None, options: dict, earlier: dict) -> Batch:
+def cancel_queued(batch: Batch, jobs: JobQuerySet | None = None, *, by: User | str | None) -> int:
+    """Cancels what nobody has begun: of the batch, or those of its `jobs` this person may see; how many."""
+    with transaction.atomic():
+        Batch.objects.select_for_update().get(pk=batch.pk)  # `rollout.advance` moves the same rows under this lock
+        queued = batch.jobs.all() if jobs is None else jobs.filter(batch=batch)
+        outcome = "Cancelled before anything was done."
+        count = machine.withdraw_many(queued, outcome=outcome, cause="cancelled", by=_person(by))
+        if count:
+            audit.record(by, _verb("cancelled", batch.action), ("batch", batch.pk, title(batch.action)), jobs=count)
+            rollout.advance(batch.pk)
+    return count
+
+
+class _Asked(NamedTuple):
+    server: UUID
+    name: str
+    archived_at: datetime | None
+    retry_of: int | None
+
+
+def _rows(servers: Iterable[Server | UUID]) -> list[tuple]:
+    """[(id, name, archived at)] of servers given as rows, ids or a queryset, each once."""
+    columns = ("pk", "name", "archived_at")
+    if isinstance(servers, QuerySet):
+        return list({row[0]: row for row in servers.order_by().values_list(*columns)}.values())
+    given = {getattr(server, "pk", server): server for server in servers}
+    ids = [pk for pk, server in given.items() if not isinstance(server, Server)]
+    rows = [(server.pk, server.name, server.archived_at) for server in given.values() if isinstance(server, Server)]
+    for start in range(0, len(ids), 1000):
+        rows += Server.objects.filter(pk__in=ids[start : start + 1000]).order_by().values_list(*columns)
+    return rows
+
+
+def _launch(action: str, asked: list[_Asked], by: User | str | None, options: dict, policy: Policy) -> Batch:
     _, offered = catalog.find(action)
-    if any(server.archived_at for server in servers.values()):
+    if any(one.archived_at for one in asked):
         raise Archived
     mutating = offered.mutating and not options.get("dry_run")
+    asked.sort(key=lambda one: one.name.casefold())
+    if policy.order == "random":
+        random.shuffle(asked)
     with transaction.atomic():
-        batch = Batch.objects.create(action=action, options=options, asked_by=_person(by))
-        asked = [
-            Job(
-                batch=batch,
-                server=server,
-                action=action,
-                mutating=mutating,
-                rank=int(len(servers) > 1),
-                released_at=timezone.now(),
-                rung_at=timezone.now(),
-                retry_of=earlier.get(server.pk),
-            )
-            for server in servers.values()
-        ]
+        if mutating and len(asked) > 1:
+            _one_at_a_time()
+        batch = Batch.objects.create(action=action, options=options, asked_by=_person(by), **rollout.columns(policy))
+        jobs = [_job(batch, one, mutating, rank=int(len(asked) > 1)) for one in asked]
         # The partial unique index decides, not a look beforehand: of two clicks at once one insert is ignored.
-        Job.objects.bulk_create(asked, ignore_conflicts=mutating)
-        taken = list(batch.jobs.values_list("pk", "server"))
-        _note_busy(batch, [job for job in asked if job.server_id not in {server for _, server in taken}], bool(taken))
-        _audit(by, batch, servers, bool(earlier))
-        transaction.on_commit(lambda: bell.ring([pk for pk, _ in taken]))
+        Job.objects.bulk_create(jobs, ignore_conflicts=mutating)
+        taken = dict(batch.jobs.order_by("pk").values_list("server", "pk"))
+        _note_busy(batch, [job for job in jobs if job.server_id not in taken], bool(taken))
+        _audit(by, batch, asked)
+        _let_loose(batch, list(taken.values()), policy)
     return batch
+
+
+def _one_at_a_time() -> None:
+    """Two batches over the same servers in a different order would each wait for a row of the other."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('fleetpost: launch of many'))")
+
+
+def _job(batch: Batch, one: _Asked, mutating: bool, rank: int) -> Job:
+    now = timezone.now()
+    return Job(
+        batch=batch,
+        server_id=one.server,
+        action=batch.action,
+        mutating=mutating,
+        rank=rank,
+        released_at=None if batch.paced else now,
+        rung_at=now,
+        retry_of_id=one.retry_of,
+    )
+
+
+def _let_loose(batch: Batch, ids: list[int], policy: Policy) -> None:
+    """ids: in the order in which they may begin. Servers that were busy are in no wave."""
+    if not batch.paced:
+        transaction.on_commit(lambda: bell.ring(ids[: machine.WAKE]))
+        return
+    done = 0
+    for wave, size in enumerate(rollout.waves(len(ids), policy)):
+        if wave:
+            batch.jobs.filter(pk__range=(ids[done], ids[done + size - 1])).order_by().update(wave=wave)
+        done += size
+    rollout.advance(batch.pk)
 
 
 def _note_busy(batch: Batch, refused: list[Job], some_taken: bool) -> None:
@@ -118,16 +189,16 @@ def _note_busy(batch: Batch, refused: list[Job], some_taken: bool) -> None:
     if not refused:
         return
     if not some_taken:
-        raise Busy(_holder(refused[0].server))
+        raise Busy(_holder(refused[0].server_id))
     now = timezone.now()
     Job.objects.bulk_create(
         Job(
             batch=batch,
-            server=job.server,
+            server_id=job.server_id,
             action=job.action,
             mutating=job.mutating,
             status=Status.CANCELLED,
-            retry_of=job.retry_of,
+            retry_of_id=job.retry_of_id,
             finished_at=now,
             changed=False,
             outcome="Skipped: another job was changing this server.",
@@ -138,17 +209,18 @@ def _note_busy(batch: Batch, refused: list[Job], some_taken: bool) -> None:
     )
 
 
-def _holder(server: Server) -> Job:
+def _holder(server: UUID) -> Job:
     """The job in the way; when it ended a moment ago, that one all the same: it is what the first click made."""
     jobs = Job.objects.select_related("server").filter(server=server, mutating=True)
     return jobs.live().first() or jobs.first()
 
 
-def _audit(by: User | str | None, batch: Batch, servers: dict, retried: bool) -> None:
+def _audit(by: User | str | None, batch: Batch, asked: list[_Asked]) -> None:
     options = {name: value for name, value in batch.options.items() if not isinstance(value, (dict, list))}
-    verb = _verb("retried" if retried else "asked for", batch.action)
-    for server in servers.values():
-        audit.record(by, verb, server, batch=batch.pk, options=options)
+    verb = _verb("retried" if any(one.retry_of for one in asked) else "asked for", batch.action)
+    kind = str(Server._meta.verbose_name)
+    subjects = ((kind, one.server, one.name) for one in asked)
+    audit.record_many(by, verb, subjects, batch=batch.pk, options=options)
 
 
 def _verb(what: str, action: str) -> str:

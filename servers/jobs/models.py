@@ -16,6 +16,13 @@ class BatchQuerySet(models.QuerySet):
         """Batches with at least one job this person may see."""
         return self.filter(pk__in=Job.objects.visible_to(user).values("batch"))
 
+    def paced(self) -> "BatchQuerySet":
+        """Batches that let their jobs go bit by bit: `Batch.paced` in SQL."""
+        chosen = Q(canary__gt=0)
+        for column in PACE:
+            chosen |= Q(**{f"{column}__isnull": False})
+        return self.filter(chosen)
+
 
 class Batch(models.Model):
     """One asking, and how its jobs are let loose: `rollout.Policy` in columns."""
@@ -39,6 +46,11 @@ class Batch(models.Model):
 
     class Meta:
         ordering = ["-id"]
+
+    @property
+    def paced(self) -> bool:
+        """Whether `rollout.advance` has anything to do; the jobs of a plain batch all went at once."""
+        return bool(self.canary) or any(getattr(self, column) is not None for column in PACE)
 
 
 class Status(models.TextChoices):

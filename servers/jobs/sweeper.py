@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from servers.jobs import bell, machine
-from servers.jobs.models import Job, Status
+from servers.jobs import bell, machine, rollout
+from servers.jobs.models import Job, JobQuerySet, Status
 
 RING_AGAIN = timedelta(seconds=15)  # a queued job not taken by then was not heard
 LOST_FOR_GOOD = timedelta(hours=6)
@@ -15,14 +15,25 @@ BATCH = 1000
 
 
 def sweep() -> None:
-    """Rings for what waits, notices workers that stopped, and ends what has been lost for too long."""
+    """Rings for what waits, notices workers that stopped, ends what has been lost for too long, and moves batches on
+    whose worker was killed between its job's end and the next move."""
     now = timezone.now()
     machine.expire(now)
-    due = Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now)
+    due = Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now).order_by("due_at")
     for job in due.filter(_hopeless(now))[:BATCH]:
         _end(job)
-    _ring(due, now, due_at=now + RING_AGAIN)
-    _ring(Job.objects.filter(machine.ready(), status=Status.QUEUED, rung_at__lte=now - RING_AGAIN), now)
+    for batch in rollout.waiting():
+        rollout.advance(batch)
+    _ring(due, list(due.values_list("pk", flat=True)[: machine.WAKE]), now, due_at=now + RING_AGAIN)
+    _ring_for_the_next(now)
+
+
+def _ring_for_the_next(now: datetime) -> None:
+    """Only for those whose turn is next, however many thousands wait behind them: a worker that wakes takes one job
+    after the other by itself."""
+    turn = Job.objects.filter(machine.may_begin()).order_by("rank", "id")[: machine.WAKE]
+    unheard = [pk for pk, rung_at in turn.values_list("pk", "rung_at") if not rung_at or rung_at <= now - RING_AGAIN]
+    _ring(Job.objects.filter(status=Status.QUEUED), unheard, now)
 
 
 def _hopeless(now: datetime) -> Q:
@@ -54,8 +65,7 @@ def _end(job: Job) -> None:
         )
 
 
-def _ring(jobs, now: datetime, **fields) -> None:
+def _ring(jobs: JobQuerySet, ids: list[int], now: datetime, **fields) -> None:
     """Marks before ringing, so that the next sweep, or another sweeper, does not ring for the same jobs."""
-    ids = list(jobs.values_list("pk", flat=True)[:BATCH])
     if ids and jobs.filter(pk__in=ids).order_by().update(rung_at=now, **fields):
         bell.ring(ids)
