@@ -27,16 +27,7 @@ SERVICE = Service(
     urls="gateway.urls",
     states=gateways.states,
     in_state=gateways.in_state,
+    finer=(*gateways.FINER.values(), gateways.MAIL_WAITS),
     private=discretion.private,
     mends=mending.mends,
 )
-    finer=(*gateways.FINER.values(), gateways.MAIL_WAITS),
-    bulk=(
-        _bulk("install", "Install email gateway", "InstallForm"),
-        _bulk("reinstall", "Reinstall email gateway", "ReinstallForm"),
-        _bulk("test", "Send test email", "BulkTestForm"),
-        _bulk("check", "Check email gateway", "CheckForm"),
-        _bulk("preview", "Preview changes", "PreviewForm"),
-        _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS),
-        _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True),
-    ),
