@@ -41,6 +41,12 @@ def record_many(
     AuditEntry.objects.bulk_create(AuditEntry(**said, **_about(subject)) for subject in subjects)
 
 
+def record_each(by: User | str | None, verb: str, told: Iterable[tuple[models.Model, dict]]) -> None:
+    """As `record_many`, for (subject, detail) that differ."""
+    _in_transaction()
+    AuditEntry.objects.bulk_create(AuditEntry(**_said(by, verb, detail), **_about(row)) for row, detail in told)
+
+
 def _in_transaction() -> None:
     blocks = connection.atomic_blocks
     if not blocks or blocks[-1]._from_testcase:
