@@ -133,7 +133,8 @@ def _launch(action: str, asked: list[_Asked], by: User | str | None, options: di
     if any(one.archived_at for one in asked):
         raise Archived
     mutating = offered.mutating and not options.get("dry_run")
-    asked.sort(key=lambda one: one.name.casefold())
+    if policy.order != "given":
+        asked.sort(key=lambda one: one.name.casefold())
     if policy.order == "random":
         random.shuffle(asked)
     with transaction.atomic():

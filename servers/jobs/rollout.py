@@ -22,7 +22,7 @@ class Policy:
     portion: after the canary, waves of this % of all servers; the next wave begins when the one before has ended.
     stop_after, stop_percent: failures (unreachable servers included) after which nothing more begins.
     concurrency: how many of the batch's jobs are at work at once; WINDOW when a failure limit is set without it.
-    order: "name" | "random".
+    order: "name" | "random" | "given", as the servers were handed over.
     starts_at, ends_at: nothing begins before, and nothing that has not begun begins after.
     """
 
