@@ -9,12 +9,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from controlpanel.access import audit
+from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
 from gateway import rules, smarthosts, values
 from gateway.models import Gateway, Smarthost, TestEmail
 from servers.catalog import State
 from servers.jobs.launch import launch
 from servers.jobs.models import Batch, Job
+from servers.jobs.rollout import PLAIN, Policy
 from servers.models import Server
 
 # the word of `catalog.State` for each stored state
@@ -25,11 +27,11 @@ WORDS = {
     Gateway.State.DRIFTED: "needs-you",
     Gateway.State.UNKNOWN: "unknown",
 }
-
-
 # words beside the six that `in_state` knows: the two ways of "needs-you", and mail that waits
 FINER = {Gateway.State.BROKEN: "failing", Gateway.State.DRIFTED: "drifted"}
 MAIL_WAITS = "mail-waits"
+
+
 @dataclass(frozen=True)
 class Seen:
     """What the last look at a server told about its Postfix."""
@@ -48,13 +50,19 @@ class NothingWanted(Exception):
 
 
 @transaction.atomic
-def want(server: Server, smarthost: Smarthost, *, by: User | None) -> Gateway:
-    """Records what a person asked for; a job makes it so. Raises ValidationError when it could never work."""
-    rules.ready(values.of(smarthost), has_password=smarthost.has_password)
-    gateway, _ = Gateway.objects.update_or_create(server=server, defaults={"wanted": smarthost})
-    audit.record(by, "chose SMTP provider", server, provider=str(smarthost), host=smarthost.host, port=smarthost.port)
+def want(chosen: dict[Server, Smarthost], *, by: User | str | None) -> None:
+    """Records what a person asked for; a job makes it so. The same number of statements for one server and for many.
+    Raises ValidationError when it could never work."""
+    for smarthost in set(chosen.values()):
+        rules.ready(values.of(smarthost), has_password=smarthost.has_password)
+    rows = [Gateway(server=server, wanted=smarthost) for server, smarthost in chosen.items()]
+    Gateway.objects.bulk_create(rows, update_conflicts=True, unique_fields=["server"], update_fields=["wanted"])
+    audit.record_each(by, "chose SMTP provider", ((server, _told(row)) for server, row in chosen.items()))
     smarthosts.prune()
-    return gateway
+
+
+def _told(smarthost: Smarthost) -> dict:
+    return {"provider": str(smarthost), "host": smarthost.host, "port": smarthost.port}
 
 
 @transaction.atomic
@@ -65,21 +73,28 @@ def ask(
     *,
     by: User | None,
     options: dict | None = None,
+    policy: Policy = PLAIN,
 ) -> Batch:
     """One batch that makes the servers relay through `smarthost`, or through what each already wants, or through the
-    default provider. Raises NothingWanted, and launch.Busy, with nothing saved."""
+    default provider where `by` may choose it. Raises NothingWanted, and launch.Busy, with nothing saved."""
     servers = list(servers)
     known = {row.server_id: row.wanted for row in Gateway.objects.filter(server__in=servers).select_related("wanted")}
-    default = Smarthost.objects.default()
-    for server in servers:
-        chosen = smarthost or known.get(server.pk) or default
-        if chosen is None:
-            raise NothingWanted(f"{server}: no SMTP provider was chosen.")
-        if chosen != known.get(server.pk):
-            want(server, chosen, by=by)
-        else:
-            rules.ready(values.of(chosen), has_password=chosen.has_password)
-    return launch(action, servers, by=by, options=options)
+    default = fallback(by)
+    chosen = {server: smarthost or known.get(server.pk) or default for server in servers}
+    if without := next((server for server, row in chosen.items() if row is None), None):
+        raise NothingWanted(f"{without}: no SMTP provider was chosen.")
+    for row in set(chosen.values()):
+        rules.ready(values.of(row), has_password=row.has_password)
+    anew = {server: row for server, row in chosen.items() if row != known.get(server.pk)}
+    if anew:
+        want(anew, by=by)
+    return launch(action, servers, by=by, options=options, policy=policy)
+
+
+def fallback(by: User | str | None) -> Smarthost | None:
+    """The default provider, for whom may choose a shared one; the command line may."""
+    allowed = not isinstance(by, User) or may(by, Permission.USE_SHARED)
+    return Smarthost.objects.default() if allowed else None
 
 
 def begin(server: Server) -> None:

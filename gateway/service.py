@@ -2,7 +2,7 @@
 
 from controlpanel.access.gate import Permission
 from gateway import actions, checking, discretion, gateways, mending, panel, sending
-from servers.catalog import Action, Service
+from servers.catalog import Action, Bulk, Service
 
 
 def _action(slug: str, label: str, done: str, run, **kinds) -> Action:
@@ -10,6 +10,11 @@ def _action(slug: str, label: str, done: str, run, **kinds) -> Action:
 
 
 TEST_COLUMNS = (("Accepted", "delivery"), ("Reply", "reply"), ("Seconds", "seconds"))
+
+
+def _bulk(slug: str, label: str, form: str, permission: Permission = Permission.RUN, **kinds) -> Bulk:
+    return Bulk(slug=slug, label=label, form=f"gateway.bulk.{form}", permission=permission, **kinds)
+
 
 SERVICE = Service(
     slug="gateway",
@@ -28,6 +33,15 @@ SERVICE = Service(
     states=gateways.states,
     in_state=gateways.in_state,
     finer=(*gateways.FINER.values(), gateways.MAIL_WAITS),
+    bulk=(
+        _bulk("install", "Install email gateway", "InstallForm"),
+        _bulk("reinstall", "Reinstall and update credentials", "ReinstallForm"),
+        _bulk("test", "Send test email", "BulkTestForm"),
+        _bulk("check", "Check email gateway", "CheckForm"),
+        _bulk("preview", "Preview changes", "PreviewForm"),
+        _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS),
+        _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True),
+    ),
     private=discretion.private,
     mends=mending.mends,
 )

@@ -49,7 +49,7 @@ def values(provider, password: str = CANARY, **more) -> Values:
 
 def want(server: Server, new: Values, by) -> None:
     known = Gateway.objects.of(server).wanted
-    gateways.want(server, smarthosts.own(server, new, by=by, known=known), by=by)
+    gateways.want({server: smarthosts.own(server, new, by=by, known=known)}, by=by)
 
 
 def run(action: str, server: Server, by, **options) -> Job:
