@@ -32,6 +32,13 @@ LOOKS: dict[str, Look] = {
     "errored": Look("Panel error", "bad", "circle-x"),
     "cancelled": Look("Cancelled", "calm", "ban"),
     "lost-contact": Look("Lost contact", "warn", "plug-connected-x"),
+    # jobs of a batch, and batches
+    "succeeded-changed": Look("Succeeded, changed", "good", "circle-check"),
+    "succeeded-unchanged": Look("Nothing to change", "good", "check"),
+    "unreachable": Look("Unreachable", "warn", "server-off"),
+    "done": Look("Done", "good", "circle-check"),
+    "partly": Look("Partly done", "warn", "alert-circle"),
+    "undone": Look("Not done", "warn", "circle-minus"),
     # steps
     "changed": Look("Changed", "good", "check"),
     "unchanged": Look("Nothing to change", "calm", "circle-minus"),

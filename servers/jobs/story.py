@@ -1,15 +1,16 @@
 """A job as its page tells it: steps with their output, who asked, what can be done next."""
 
 from dataclasses import dataclass, field
+from zlib import crc32
 
-from django.db.models import Count, F, Max, QuerySet, Window
+from django.db.models import Count, F, Max, Window
 from django.db.models.functions import RowNumber
 
 from controlpanel.access.gate import may
 from controlpanel.access.models import Role, User
 from servers import catalog
-from servers.jobs.discretion import Discretion, told
-from servers.jobs.models import Batch, Job, JobLine, JobStep, Status
+from servers.jobs.discretion import Discretion
+from servers.jobs.models import Job, JobLine, JobStep
 
 SHOWN = 100  # lines of one step on the page; the raw log has the rest
 EVIDENCE = 12  # lines of a failed step shown as its evidence
@@ -41,12 +42,13 @@ def person(user: User | None, viewer: User) -> str:
     return _ARTICLE.get(user.role, "a colleague") if viewer.role == Role.CUSTOMER else str(user)
 
 
-def version(job: Job) -> str:
-    """Changes whenever the page of a live job would show something new, the passing of time left aside."""
+def version(job: Job, waits: str = "") -> str:
+    """Changes whenever the page of a live job would show something new, the passing of time left aside.
+    waits: what it is told to wait for."""
     last = job.lines.aggregate(last=Max("number"))["last"] or 0
     states = dict(job.steps.order_by().values_list("state").annotate(Count("id")))
     counts = "".join(f"{state[0]}{states.get(state, 0)}" for state in JobStep.State.values)
-    return f"{job.status}.{job.fence}.{last}.{counts}.{int(job.cancel_asked_at is not None)}"
+    return f"{job.status}.{job.fence}.{last}.{counts}.{int(job.cancel_asked_at is not None)}.{crc32(waits.encode())}"
 
 
 def steps(job: Job, seen: Discretion) -> list[StepView]:
@@ -97,30 +99,3 @@ def raw_log(job: Job, seen: Discretion) -> str:
         began = f"{step.started_at:%Y-%m-%d %H:%M:%S} UTC" if step.started_at else ""
         parts += ["", f"== {step.title} ({step.get_state_display()}) {began}".rstrip(), *lines.get(step.pk, [])]
     return "\n".join(parts) + "\n"
-
-
-def causes(jobs: QuerySet, viewer: User) -> list[dict]:
-    """Failures grouped: [{"cause", "outcome", "hint", "count"}], the commonest first, in the words of the last one."""
-    groups = jobs.unsuccessful().order_by().values("cause").annotate(count=Count("pk"), last=Max("pk"))
-    by_size = sorted(groups, key=lambda group: -group["count"])
-    last = Job.objects.filter(pk__in=[group["last"] for group in by_size]).defer("result")
-    words = {job.pk: job for job in told(last, viewer)}
-    return [g | {"outcome": words[g["last"]].outcome, "hint": words[g["last"]].hint} for g in by_size]
-
-
-def segments(counts: dict[str, int]) -> list[dict]:
-    """A batch's bar: [{"status", "label", "count"}] in the order of a job's life."""
-    order = (
-        Status.SUCCEEDED,
-        Status.FAILED,
-        Status.ERRORED,
-        Status.LOST_CONTACT,
-        Status.CANCELLED,
-        Status.RUNNING,
-        Status.QUEUED,
-    )
-    return [{"status": s.value, "label": s.label, "count": counts[s]} for s in order if counts.get(s)]
-
-
-def is_over(batch: Batch) -> bool:
-    return not batch.jobs.live().exists()

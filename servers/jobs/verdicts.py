@@ -62,10 +62,12 @@ def only(jobs: QuerySet, word: str) -> QuerySet:
 @dataclass(frozen=True)
 class Tally:
     """counts: {verdict: how many}, those nobody has left out. errored: of the failed, how many the panel broke.
-    stamp: changes with every move of any of the jobs."""
+    last_wave: number of the last one. retry_of: one of the jobs asked again here. stamp: changes with every move."""
 
     counts: dict[str, int]
     errored: int = 0
+    last_wave: int = 0
+    retry_of: int | None = None
     stamp: str = ""
 
     def of(self, *words: str) -> int:
@@ -84,6 +86,10 @@ class Tally:
         return self.total - self.live
 
     @property
+    def troubled(self) -> int:
+        return self.of(FAILED, UNREACHABLE, SKIPPED)
+
+    @property
     def succeeded(self) -> int:
         return self.of(*SUCCEEDED)
 
@@ -95,6 +101,7 @@ def tallies(jobs: QuerySet) -> dict[int, Tally]:
         .annotate(verdict=EXPRESSION)
         .values("batch", "verdict", "status")
         .annotate(count=Count("pk"), let_loose=Count("released_at"), fences=Sum("fence"), last=Max("finished_at"))
+        .annotate(last_wave=Max("wave"), first=Max("retry_of"))
     )
     batches: dict[int, list[dict]] = {}
     for row in rows:
@@ -112,8 +119,13 @@ def _tally(rows: list[dict]) -> Tally:
     for row in rows:
         counts[row["verdict"]] = counts.get(row["verdict"], 0) + row["count"]
     facts = sorted((r["verdict"], r["status"], r["count"], r["let_loose"], r["fences"], str(r["last"])) for r in rows)
-    errored = sum(row["count"] for row in rows if row["status"] == Status.ERRORED)
-    return Tally(counts, errored, sha256(repr(facts).encode()).hexdigest()[:12])
+    return Tally(
+        counts,
+        errored=sum(row["count"] for row in rows if row["status"] == Status.ERRORED),
+        last_wave=max(row["last_wave"] for row in rows),
+        retry_of=max((row["first"] for row in rows if row["first"]), default=None),
+        stamp=sha256(repr(facts).encode()).hexdigest()[:12],
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.django_db
 # Open to strangers. Everything else leads them to the sign-in page.
 PUBLIC = {"account_login", "account_logout", "account_inactive", "mfa_login_webauthn", "sign_in_link", "healthz"}
 NOT_OFFERED = ("accounts/signup/", "accounts/email/", "accounts/confirm-email/", "accounts/password/reset/")
-OF_ONE_ACTION = {"jobs:retry", "gateway:previewed", "gateway:tested"}  # 404 for a job that is not of their action
+# 404 for a job that is not of their action
+OF_ONE_ACTION = {"jobs:retry", "jobs:batch-retry", "gateway:previewed", "gateway:tested"}
 
 
 def patterns(resolver=None, route="", namespace=""):

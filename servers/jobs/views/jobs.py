@@ -6,15 +6,17 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from controlpanel.access.gate import Permission, may, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
 from servers import catalog
-from servers.jobs import launch, presence, story
+from servers.jobs import launch, pauses, presence, story, telling
 from servers.jobs.discretion import Discretion, told
-from servers.jobs.models import LIVE, Batch, Job, JobStep, Status
+from servers.jobs.models import Job, JobStep, Status
+from servers.jobs.views.common import asked_again, pause_context, tabs
 from servers.models import Server
 
 SERVERS_IN_A_MENU = 300
@@ -35,6 +37,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     )
     placeholder = "Search servers and outcomes" if in_full else "Search servers"
     context = {"listing": listing, "rows": _rows(listing.rows, request.user), "placeholder": placeholder}
+    context |= {"tabs": tabs("jobs:list")} | pause_context(request.user)
     return page.render(request, "jobs/list.html", context)
 
 
@@ -78,7 +81,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     found = _visible(request, pk)
     if found.finished:
         return page.stop_polling(request, "jobs/job.html", _context(request, found))
-    if request.GET.get("seen") == story.version(found):
+    if request.GET.get("seen") == story.version(found, _waits(found)):
         running = found.steps.filter(state=JobStep.State.RUNNING)
         response = page.render(request, "jobs/_clocks.html", {"job": found, "running": running})
         response.headers["HX-Reswap"] = "none"
@@ -86,17 +89,27 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     return page.render(request, "jobs/job.html", _context(request, found))
 
 
+def _waits(found: Job) -> str:
+    """Why it has not begun yet."""
+    if found.status != Status.QUEUED:
+        return ""
+    workers, pause = presence.workers_present(), pauses.current()
+    return telling.waits(found, found.batch, pause=pause, workers=workers, now=timezone.now())
+
+
 def _context(request: HttpRequest, found: Job) -> dict:
     seen = Discretion(request.user, [found.server_id])
     steps = story.steps(found, seen)
     may_ask = story.allowed(found.action, request.user)
+    waits = _waits(found)
     return _row(seen.job(found), request.user) | {
         "steps": steps,
-        "version": story.version(found),
+        "version": story.version(found, waits),
         "evidence": story.evidence(found, steps),
         "details": story.details(found),
         "canceller": story.person(found.cancel_asked_by, request.user),
-        "no_worker": found.status == Status.QUEUED and not presence.workers_present(),
+        "waits": waits,
+        "together": Job.objects.visible_to(request.user).filter(batch=found.batch_id).count(),
         "may_retry": may_ask and found.finished and not found.server.archived_at,
         "may_cancel": may_ask and found.live and not found.cancel_asked_at,
         "related": [_row(seen.job(job), request.user) for job in _related(found)],
@@ -121,10 +134,10 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """POST asks again. GET is the page of its own that a dangerous action has before it."""
     found = _visible(request, pk)
-    if request.method == "POST":
-        return _retry(request, [found], found.action, back=("jobs:job", pk))
     if not story.allowed(found.action, request.user):
         raise Http404
+    if request.method == "POST":
+        return asked_again(request, Job.objects.filter(pk=pk), back=("jobs:job", pk))
     title = launch.title(found.action)
     context = {
         "heading": f"{title} on {found.server}, again?",
@@ -144,70 +157,3 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if not launch.cancel(found, by=request.user):
         messages.info(request, "This job had ended already.")
     return page.go(request, "jobs:job", pk)
-
-
-@require_safe
-@needs(Permission.VIEW)
-def batch(request: HttpRequest, pk: int) -> HttpResponse:
-    found, jobs = _batch(request, pk)
-    counts = jobs.counts()
-    live = sum(counts.get(status, 0) for status in LIVE)
-    listing = Listing(request, jobs.with_names().defer("result", "batch__options").order_by("server__name"))
-    context = {
-        "batch": found,
-        "title": launch.title(found.action),
-        "asker": story.person(found.asked_by, request.user),
-        "listing": listing,
-        "rows": _rows(listing.rows, request.user),
-        "segments": story.segments(counts),
-        "total": sum(counts.values()),
-        "live": live,
-        "finished": sum(counts.values()) - live,
-        "causes": story.causes(jobs, request.user),
-        "unsuccessful": jobs.unsuccessful().count(),
-        "queued": counts.get(Status.QUEUED, 0),
-        "may_ask": story.allowed(found.action, request.user),
-    }
-    answer = page.render if live else page.stop_polling
-    return answer(request, "jobs/batch.html", context)
-
-
-def _batch(request: HttpRequest, pk: int):
-    found = get_object_or_404(Batch.objects.visible_to(request.user).select_related("asked_by"), pk=pk)
-    return found, found.jobs.visible_to(request.user)
-
-
-@require_POST
-@needs(Permission.RUN)
-def retry_batch(request: HttpRequest, pk: int) -> HttpResponse:
-    found, jobs = _batch(request, pk)
-    again = list(jobs.unsuccessful().filter(server__archived_at__isnull=True).select_related("server", "batch"))
-    return _retry(request, again, found.action, back=("jobs:batch", pk))
-
-
-@require_POST
-@needs(Permission.RUN)
-def cancel_batch(request: HttpRequest, pk: int) -> HttpResponse:
-    found, jobs = _batch(request, pk)
-    if not story.allowed(found.action, request.user):
-        raise Http404
-    for queued in jobs.filter(status=Status.QUEUED).select_related("server"):
-        launch.cancel(queued, by=request.user)
-    return page.go(request, "jobs:batch", pk)
-
-
-def _retry(request: HttpRequest, again: list[Job], action: str, back: tuple) -> HttpResponse:
-    if not story.allowed(action, request.user):
-        raise Http404
-    try:
-        made = launch.retry(again, by=request.user) if again else None
-    except launch.Busy as busy:
-        messages.info(request, str(busy))
-        return page.go(request, "jobs:job", busy.job.pk)
-    except (launch.StillLive, launch.Archived) as refused:
-        messages.error(request, f"{refused.__doc__} {refused.hint}")
-        return page.go(request, *back)
-    if made is None:
-        return page.go(request, *back)
-    jobs = list(made.jobs.all()[:2])
-    return page.go(request, "jobs:job", jobs[0].pk) if len(jobs) == 1 else page.go(request, "jobs:batch", made.pk)
