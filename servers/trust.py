@@ -90,6 +90,27 @@ def pin_host_key(server: Server, fingerprint: str, *, by: User | str | None) -> 
     return key
 
 
+def pin_many(keys: Iterable[tuple[Server, PinnedKey]], *, by: User | str | None) -> None:
+    """Accepts keys a person brought along for servers that have none yet, in a few statements."""
+    person, now = by if isinstance(by, User) else None, timezone.now()
+    with transaction.atomic():
+        rows = [
+            HostKey(
+                server=server,
+                kind=key.kind,
+                body=key.body,
+                fingerprint=keypair.fingerprint(key.body),
+                state=HostKey.State.PINNED,
+                accepted_by=person,
+                accepted_at=now,
+            )
+            for server, key in keys
+        ]
+        HostKey.objects.bulk_create(rows, batch_size=500)
+        told = ((row.server, {"fingerprint": row.fingerprint, "replaces": "", "way": "imported"}) for row in rows)
+        audit.record_each(by, "accepted the host key of", told)
+
+
 def refuse_host_key(server: Server, *, by: User | str | None) -> None:
     """Keeps the pinned key, if any: the offered ones are dropped. The next check asks the server again."""
     with transaction.atomic():

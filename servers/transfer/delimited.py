@@ -187,7 +187,8 @@ def _plain(title: str) -> str:
 
 
 def mapping_from(pairs: Mapping[str, str], titles: Sequence[str]) -> dict[str, int]:
-    """{field: heading or column number from 1} as typed -> {field: column number from 0}. Raises ValueError."""
+    """{field: heading or column number from 1} as typed -> {field: column number from 0},
+    beside those the headings say. Raises ValueError."""
     mapping, plain = {}, [_plain(title) for title in titles]
     for name, column in pairs.items():
         if name not in FIELDS:
@@ -198,4 +199,5 @@ def mapping_from(pairs: Mapping[str, str], titles: Sequence[str]) -> dict[str, i
             mapping[name] = int(column) - 1
         else:
             raise ValueError(f"The file has no column {shown(column)}.")
-    return mapping
+    guessed = {name: at for name, at in guess(titles).items() if at not in mapping.values()}
+    return guessed | mapping

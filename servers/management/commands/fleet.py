@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from servers import inventory
 from servers.jobs import launch
 from servers.jobs.models import Job
-from servers.management import console, enrolment, listing
+from servers.management import console, enrolment, listing, transfer
 from servers.models import Server
 from servers.remote.host import RemoteError
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
             add(check)
         _remove_arguments(verbs.add_parser("remove", help="take a server out of the panel"))
         _jobs_arguments(verbs.add_parser("jobs", help="the last jobs, newest first"))
+        transfer.add_verbs(verbs)
         job = verbs.add_parser("job", help="one job with its steps and output")
         job.add_argument("id", type=int)
         job.add_argument("--json", action="store_true")
@@ -50,6 +51,8 @@ class Command(BaseCommand):
         else:
             self.stdout.write("\n".join(enrolment.next_steps(server)))
         return console.OK
+
+    do_import, do_export = transfer.do_import, transfer.do_export
 
     def do_list(self, options) -> int:
         servers = Server.objects.filter(archived_at__isnull=not options["archived"])
