@@ -9,11 +9,13 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
+from servers import catalog
 from servers.jobs.launch import launch
-from servers.jobs.models import Batch
+from servers.jobs.models import Batch, Job
 from servers.jobs.rollout import PLAIN, Policy
-from servers.models import ServerQuerySet
+from servers.models import Server, ServerQuerySet
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Asked:
 class BulkForm(forms.Form):
     """One bulk entry of the catalogue. Subclasses add fields, and say whom they leave out and what they launch.
 
-    The generic exclusions (archived, another job running, a changed host key) are made by the door, not here.
+    The generic exclusions (archived, another job running, a changed host key) are made by `sort_out`, not here. The
+    page keeps for itself the names server, servers, which, query, digest, try_all and confirm.
     """
 
     action = ""  # "gateway.install"; "" when no job is launched
@@ -126,3 +129,64 @@ class PolicyForm(forms.Form):
             starts_at=values["start_at"],
             ends_at=values["end_at"],
         )
+
+
+ARCHIVED = "Archived. Restore it on its Settings tab first."
+KEY = "Its host key waits for somebody to accept or refuse it on its page."
+BUSY = "Another job is changing it. Wait for that job, or cancel it."
+UNREACHABLE = "The last check could not reach it."
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Servers (names) that stay out for one reason. can_try: a person may have them tried all the same."""
+
+    reason: str
+    names: list[str]
+    can_try: bool = False
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Who goes and who stays out, in order of names. going: {id: name}."""
+
+    going: dict
+    left_out: list[LeftOut]
+
+
+def sort_out(servers: ServerQuerySet, form: BulkForm, *, try_all: bool = False) -> Sorted:
+    """The same few queries for one server and for ten thousand."""
+    rows = list(servers.order_by("name").values_list("pk", "name", "reach", "archived_at"))
+    busy, own = _busy(servers, form), form.excluded(servers.live())
+    going, reasons = {}, {}
+    for pk, name, reach, archived_at in rows:
+        reason = ARCHIVED if archived_at else _held(reach, form) or own.get(pk) or (BUSY if pk in busy else "")
+        if not reason and not (try_all or form.tries_all) and form.action and reach == Server.Reach.FAILED:
+            reason = UNREACHABLE
+        if reason:
+            reasons.setdefault(reason, []).append(name)
+        else:
+            going[pk] = name
+    return Sorted(going, [LeftOut(reason, names, reason == UNREACHABLE) for reason, names in reasons.items()])
+
+
+def _held(reach: str, form: BulkForm) -> str:
+    """A server whose host key nobody has accepted refuses every job but the check."""
+    waiting = reach in (Server.Reach.KEY_OFFERED, Server.Reach.KEY_CHANGED)
+    return KEY if waiting and form.action and not form.tries_all else ""
+
+
+def _busy(servers: ServerQuerySet, form: BulkForm) -> set:
+    if not form.action or not catalog.find(form.action)[1].mutating:
+        return set()
+    return set(Job.objects.live().filter(mutating=True, server__in=servers.order_by()).values_list("server", flat=True))
+
+
+def offered(viewer: User) -> list[tuple[catalog.Service, catalog.Bulk]]:
+    """What this person may ask of many servers: services with a card first."""
+    services = sorted(catalog.services(), key=lambda service: service.hidden)
+    return [(service, entry) for service in services for entry in service.bulk if _may(viewer, entry)]
+
+
+def _may(viewer: User, entry: catalog.Bulk) -> bool:
+    return may(viewer, Permission.RUN) and may(viewer, entry.permission)

@@ -58,6 +58,7 @@ class Bulk:
     form:   dotted path of the `servers.bulk.BulkForm` that knows what to ask, whom to leave out and what to launch.
     danger: the number of servers has to be typed first.
     front:  stands in the bar itself; the others are in its menu.
+    at:     what joins the label to its servers: "Uninstall email gateway" + "from" + "12 servers".
     """
 
     slug: str
@@ -66,6 +67,7 @@ class Bulk:
     permission: Permission
     danger: bool = False
     front: bool = False
+    at: str = "on"
 
 
 def in_no_state(word: str) -> Q:
@@ -89,9 +91,9 @@ class Service:
     """slug, label: names. panel: template of the cards on the Services tab. context: (request, server) -> its context.
     urls: module with urlpatterns mounted below /servers/<id>/services/<slug>/. states: ONE query for many servers.
     in_state: word of State -> Q over Server, the same answer as `states` in SQL, for counting and filtering.
+    finer: words beside the six that `in_state` knows, for narrowing the server list; they have a look in web.words.
     bulk: what can be asked of many servers at once.
     filters: viewer -> what else the server list can be narrowed by; each applies to a queryset of servers.
-    finer: words beside the six that `in_state` knows, for narrowing the server list; they have a look in web.words.
     hidden: part of the panel itself, with actions but no card on the Services tab.
     private: (viewer, server ids) -> {server id: {text: word}}: what this person must not read in jobs and states of
     these servers, and what is shown in its place; the same number of queries for one server and for many.
@@ -106,9 +108,9 @@ class Service:
     urls: str
     states: "Callable[[Iterable[Server]], dict[Any, State]]"
     in_state: Callable[[str], Q] = in_no_state
+    finer: tuple[str, ...] = ()
     bulk: tuple[Bulk, ...] = ()
     filters: "Callable[[User], list[Filter]]" = no_filters
-    finer: tuple[str, ...] = ()
     hidden: bool = False
     private: "Callable[[User, Iterable], dict[Any, dict[str, str]]]" = nothing_private
     mends: "Callable[[User, Iterable[Job]], dict[int, tuple[str, str]]]" = nothing_mends

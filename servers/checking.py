@@ -5,7 +5,7 @@ from django.utils import timezone
 from controlpanel.access.gate import Permission
 from controlpanel.access.models import User
 from servers import trust
-from servers.catalog import Action, Service
+from servers.catalog import Action, Bulk, Service
 from servers.jobs import launch
 from servers.jobs.models import Job
 from servers.jobs.run import Conclusion, Run
@@ -155,5 +155,10 @@ SERVICE = Service(
     context=lambda request, server: {},
     urls="",
     states=lambda servers: {},
+    bulk=(
+        Bulk("check", "Check connection", "servers.bulk_forms.CheckForm", Permission.RUN, front=True, at="of"),
+        Bulk("tag", "Add tags", "servers.bulk_forms.AddTagsForm", Permission.EDIT_SERVERS, at="to"),
+        Bulk("untag", "Remove tags", "servers.bulk_forms.RemoveTagsForm", Permission.EDIT_SERVERS, at="from"),
+    ),
     hidden=True,
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from controlpanel.access import audit
@@ -70,6 +71,35 @@ def retag(server: Server, names: Iterable[str], *, by: User | str | None) -> Non
         server.tags.set(wanted)
         Tag.objects.filter(servers__isnull=True).delete()
         audit.record(by, "tagged", server, tags=[before, after])
+
+
+def tag(servers: Iterable[Server], names: Iterable[str], *, by: User | str | None) -> int:
+    """These tags beside those they have, in a few statements. Returns how many servers changed."""
+    with transaction.atomic():
+        wanted, rows = _tags(names), {server.pk: server for server in servers}
+        there = set(_tagged(rows, wanted).values_list("server", "tag"))
+        links = [(server, tag.pk) for server in rows for tag in wanted if (server, tag.pk) not in there]
+        link = Server.tags.through
+        link.objects.bulk_create([link(server_id=s, tag_id=t) for s, t in links], ignore_conflicts=True)
+        changed = dict.fromkeys(server for server, _ in links)
+        audit.record_many(by, "tagged", [rows[pk] for pk in changed], added=[tag.name for tag in wanted])
+    return len(changed)
+
+
+def untag(servers: Iterable[Server], names: Iterable[str], *, by: User | str | None) -> int:
+    """Takes these tags from them, in a few statements. Returns how many servers changed."""
+    with transaction.atomic():
+        rows, names = {server.pk: server for server in servers}, sorted(set(names))
+        links = _tagged(rows, Tag.objects.filter(name__in=names))
+        changed = dict.fromkeys(links.values_list("server", flat=True))
+        links.delete()
+        Tag.objects.filter(servers__isnull=True).delete()
+        audit.record_many(by, "tagged", [rows[pk] for pk in changed], removed=names)
+    return len(changed)
+
+
+def _tagged(servers: Iterable, tags: Iterable[Tag]) -> QuerySet:
+    return Server.tags.through.objects.filter(server__in=list(servers), tag__in=tags)
 
 
 def assign(server: Server, people: Iterable[User], *, by: User | str | None) -> None:

@@ -59,7 +59,7 @@ def _uuid(text: str) -> UUID | None:
 
 
 def servers(selection: Selection, viewer: User, filters: Sequence[Filter]) -> ServerQuerySet:
-    """Those of them `viewer` may see; among ticked ones the archived too, so that the door can say why they stay out."""
+    """Those of them `viewer` may see. Ticked ones may be archived: the door says why they stay out."""
     mine = Server.objects.visible_to(viewer)
     if selection.query is None:
         return mine.filter(pk__in=selection.ids)

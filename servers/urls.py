@@ -5,11 +5,14 @@ from importlib import import_module
 from django.urls import include, path
 
 from servers import catalog
-from servers.views import enrol, listing, server, settings
+from servers.views import bulk, enrol, listing, saved_filters, server, settings
 
 _pages = [
     path("", listing.index, name="list"),
     path("archived/", listing.index, {"archived": True}, name="archived"),
+    path("bulk/<slug:service>/<slug:slug>/", bulk.ask, name="bulk"),
+    path("filters/", saved_filters.keep, name="keep-filter"),
+    path("filters/<int:pk>/delete/", saved_filters.delete, name="delete-filter"),
     path("add/", enrol.add, name="add"),
     path("<uuid:pk>/", server.overview, name="server"),
     path("<uuid:pk>/services/", server.services, name="services"),

@@ -107,6 +107,12 @@ def key_name(value: str) -> None:
     plain_text(value, "A key name")
 
 
+def filter_name(value: str) -> None:
+    if not value.strip() or "\n" in value or "\r" in value:
+        raise ValidationError("A filter needs a name of one line.")
+    plain_text(value, "A filter name")
+
+
 def secret_text(value: str) -> None:
     """Passwords: byte-exact, any character but NUL, CR and LF, 1 to 500 bytes of UTF-8."""
     if any(c in value for c in "\0\r\n"):

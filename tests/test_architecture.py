@@ -24,6 +24,7 @@ FLOORS = {
     "servers.checking": 5,  # an action of the catalogue: it runs as a job
     "servers.apps": 5,
     "servers.bulk": 5.5,
+    "servers.bulk_forms": 5.5,
     "gateway.postfix": 6,
     "gateway.providers": 6,
     "gateway": 7,

@@ -7,10 +7,12 @@ from controlpanel.access.models import User
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
 from controlpanel.web.words import LOOKS
-from servers import catalog
+from servers import catalog, saved_filters
+from servers.bulk import offered
 from servers.jobs.discretion import Discretion
 from servers.jobs.models import Job
 from servers.models import Server, Tag
+from servers.selecting import SEARCH
 
 WORDS = ("needs-you", "working", "absent", "checking", "unknown", "paused")
 _SORTS = {
@@ -29,8 +31,8 @@ def index(request, archived: bool = False):
     listing = Listing(
         request,
         servers.distinct().prefetch_related("tags").annotate(last_job=_last_job()),
-        search=("name__icontains", "address__icontains", "tags__name__icontains", "note__icontains"),
-        filters=_filters(mine),
+        search=SEARCH,
+        filters=filters(request.user),
         sorts=_SORTS,
         default_sort="name",
     )
@@ -40,6 +42,8 @@ def index(request, archived: bool = False):
         "services": _dress(rows, request.user),
         "archived": archived,
         "any": rows or mine.exists(),
+        "entries": [] if archived else offered(request.user),
+        "saved": saved_filters.of(request.user),
     }
     context["archive"] = 0 if archived else mine.filter(archived_at__isnull=False).count()
     return page.render(request, "servers/list.html", context)
@@ -49,12 +53,14 @@ def _last_job():
     return Subquery(Job.objects.filter(server=OuterRef("pk")).order_by("-pk").values("pk")[:1])
 
 
-def _filters(mine: QuerySet) -> tuple[Filter, ...]:
-    tags = Tag.objects.filter(servers__in=mine).distinct()
-    return (
+def filters(viewer: User) -> list[Filter]:
+    """What the list can be narrowed by, those of the services included."""
+    tags = Tag.objects.filter(servers__in=Server.objects.visible_to(viewer)).distinct()
+    return [
         Filter("state", "State", [(word, LOOKS[word].word) for word in WORDS], _in_state),
         Filter("tag", "Tag", [(tag.name, tag.name) for tag in tags], lambda rows, value: rows.filter(tags__name=value)),
-    )
+        *(choice for service in catalog.services() for choice in service.filters(viewer)),
+    ]
 
 
 def _in_state(rows: QuerySet, word: str) -> QuerySet:

@@ -17,6 +17,9 @@ GET, POST = "get", "post"
 PAGES = {
     "list": (EVERYBODY, {GET}),
     "archived": (EVERYBODY, {GET}),
+    "bulk": (RUNNERS, {GET, POST}),
+    "keep-filter": (EVERYBODY, {POST}),
+    "delete-filter": (EVERYBODY, {POST}),
     "add": (ADMINISTRATORS, {GET, POST}),
     "server": (EVERYBODY, {GET}),
     "services": (EVERYBODY, {GET}),
@@ -33,11 +36,12 @@ PAGES = {
     "restore": (ADMINISTRATORS, {POST}),
     "delete": (ADMINISTRATORS, {GET, POST}),
 }
-OF_ONE_SERVER = sorted(set(PAGES) - {"list", "archived", "add"})
+ARGUMENTS = {"bulk": ["server", "check"], "delete-filter": [1]}
+OF_ONE_SERVER = sorted(set(PAGES) - {"list", "archived", "add", "keep-filter", *ARGUMENTS})
 
 
 def url(name: str, server=None) -> str:
-    return reverse(f"servers:{name}", args=[server.pk] if server and name in OF_ONE_SERVER else [])
+    return reverse(f"servers:{name}", args=[server.pk] if server and name in OF_ONE_SERVER else ARGUMENTS.get(name, []))
 
 
 def test_every_page_is_in_the_table():
