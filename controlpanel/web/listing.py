@@ -17,7 +17,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 @dataclass(frozen=True)
 class Filter:
-    """One drop-down. options: [(value, label)]; a value not among them is ignored. apply(queryset, value)."""
+    """One drop-down. options: [(value, label)]; a value not among them is ignored. apply(queryset, value).
+    label: "" when it is set by links only and has no menu."""
 
     name: str
     label: str

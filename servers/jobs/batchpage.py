@@ -103,7 +103,7 @@ def _listing(request: HttpRequest, jobs: QuerySet, troubles: list[incidents.Inci
     causes = {incident.key: incident for incident in troubles}
     filters = [
         Filter("state", "State", list(WORDS.items()), lambda found, word: verdicts.only(found, word)),
-        Filter("cause", "Cause", [(key, key) for key in causes], lambda found, key: causes[key].of(found)),
+        Filter("cause", "", [(key, key) for key in causes], lambda found, key: causes[key].of(found)),
     ]
     sort = request.GET.get("sort", "").removeprefix("-")
     if sort == "state":
