@@ -116,16 +116,17 @@ class _Asked(NamedTuple):
 
 
 def _rows(servers: Iterable[Server | UUID]) -> list[tuple]:
-    """[(id, name, archived at)] of servers given as rows, ids or a queryset, each once."""
+    """[(id, name, archived at)] of servers given as rows, ids or a queryset, each once and in the order given."""
     columns = ("pk", "name", "archived_at")
     if isinstance(servers, QuerySet):
-        return list({row[0]: row for row in servers.order_by().values_list(*columns)}.values())
+        return list({row[0]: row for row in servers.values_list(*columns)}.values())
     given = {getattr(server, "pk", server): server for server in servers}
-    ids = [pk for pk, server in given.items() if not isinstance(server, Server)]
-    rows = [(server.pk, server.name, server.archived_at) for server in given.values() if isinstance(server, Server)]
+    known = {pk: (pk, row.name, row.archived_at) for pk, row in given.items() if isinstance(row, Server)}
+    ids = [pk for pk in given if pk not in known]
     for start in range(0, len(ids), 1000):
-        rows += Server.objects.filter(pk__in=ids[start : start + 1000]).order_by().values_list(*columns)
-    return rows
+        rows = Server.objects.filter(pk__in=ids[start : start + 1000]).values_list(*columns)
+        known |= {row[0]: row for row in rows}
+    return [known[pk] for pk in given if pk in known]
 
 
 def _launch(action: str, asked: list[_Asked], by: User | str | None, options: dict, policy: Policy) -> Batch:

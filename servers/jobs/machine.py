@@ -69,25 +69,29 @@ def take() -> Job | None:
         if connection.features.has_select_for_update_skip_locked:
             turn = turn.select_for_update(skip_locked=True)
         first = turn.values_list("pk", flat=True).first()
-        return claim(first) if first else None
+        return _claim(first) if first else None
 
 
 def claim(job_id: int) -> Job | None:
     """The job with a new fence and a lease, or None: somebody else has it, its turn has not come, or it is over."""
-    now = timezone.now()
     with transaction.atomic():
-        claimed = _move(
-            Job.objects.filter(ready(), pk=job_id),
-            "claim",
-            fence=F("fence") + 1,
-            lease_until=lease_end(now),
-            started_at=Coalesce(F("started_at"), now),
-            due_at=None,
-            outcome="",
-            cause="",
-            hint="",
-        )
-        return Job.objects.select_related("server", "batch__asked_by").get(pk=job_id) if claimed else None
+        return _claim(job_id)
+
+
+def _claim(job_id: int) -> Job | None:
+    now = timezone.now()
+    claimed = _move(
+        Job.objects.filter(ready(), pk=job_id),
+        "claim",
+        fence=F("fence") + 1,
+        lease_until=lease_end(now),
+        started_at=Coalesce(F("started_at"), now),
+        due_at=None,
+        outcome="",
+        cause="",
+        hint="",
+    )
+    return Job.objects.select_related("server", "batch__asked_by").get(pk=job_id) if claimed else None
 
 
 def hold(job: Job, **fields) -> bool:

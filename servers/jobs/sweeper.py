@@ -22,10 +22,10 @@ def sweep() -> None:
     due = Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now).order_by("due_at")
     for job in due.filter(_hopeless(now))[:BATCH]:
         _end(job)
-    for batch in rollout.waiting():
-        rollout.advance(batch)
     _ring(due, list(due.values_list("pk", flat=True)[: machine.WAKE]), now, due_at=now + RING_AGAIN)
     _ring_for_the_next(now)
+    for batch in rollout.waiting():
+        rollout.advance(batch)
 
 
 def _ring_for_the_next(now: datetime) -> None:
