@@ -6,8 +6,9 @@ Late acknowledgement brings nothing on top and costs the worker: when the broker
 """
 
 from celery import shared_task
+from django.utils import timezone
 
-from servers.jobs import presence, runner, sweeper  # noqa: F401 - importing presence makes a worker note itself
+from servers.jobs import presence, pruning, runner, sweeper  # noqa: F401 - importing presence makes a worker note itself
 
 
 @shared_task(acks_late=False)
@@ -18,3 +19,8 @@ def run(job_id: int) -> None:
 @shared_task(acks_late=False)
 def sweep() -> None:
     sweeper.sweep()
+
+
+@shared_task(acks_late=False)
+def prune() -> None:
+    pruning.prune(timezone.now())
