@@ -15,6 +15,9 @@ PER_PAGE = 50
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
+Lookup = str | Callable[[str], Q]
+
+
 @dataclass(frozen=True)
 class Filter:
     """One drop-down. options: [(value, label)]; a value not among them is ignored. apply(queryset, value).
@@ -27,10 +30,11 @@ class Filter:
 
 
 def narrow(
-    queryset: QuerySet, query: Mapping[str, str], *, search: Sequence[str] = (), filters: Sequence[Filter] = ()
+    queryset: QuerySet, query: Mapping[str, str], *, search: Sequence[Lookup] = (), filters: Sequence[Filter] = ()
 ) -> tuple[QuerySet, dict[str, str]]:
     """The rows that `query` (q and the named filters; everything else is ignored) asks for, and the filters it set.
-    search: lookups `q` matches ("name__icontains"), words joined by "and"."""
+    search: lookups `q` matches ("name__icontains", or a function from a word to a condition, for what is in another
+    table: a join would list a row twice), words joined by "and"."""
     chosen = {}
     for choice in filters:
         value = query.get(choice.name, "")
@@ -38,8 +42,12 @@ def narrow(
             chosen[choice.name] = value
             queryset = choice.apply(queryset, value)
     for word in _clean(query.get("q", "")).split()[:8] if search else ():
-        queryset = queryset.filter(reduce(or_, (Q(**{lookup: word}) for lookup in search)))
+        queryset = queryset.filter(reduce(or_, (_matches(lookup, word) for lookup in search)))
     return queryset, chosen
+
+
+def _matches(lookup: Lookup, word: str) -> Q:
+    return Q(**{lookup: word}) if isinstance(lookup, str) else lookup(word)
 
 
 class Listing:
@@ -55,7 +63,7 @@ class Listing:
         request: HttpRequest,
         queryset: QuerySet,
         *,
-        search: Sequence[str] = (),
+        search: Sequence[Lookup] = (),
         filters: Sequence[Filter] = (),
         sorts: dict[str, tuple[str, ...]] | None = None,
         default_sort: str = "",
