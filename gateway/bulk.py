@@ -11,6 +11,7 @@ from gateway.models import Gateway, Smarthost
 from gateway.server_forms import TestForm
 from servers.bulk import Asked, BulkForm
 from servers.jobs.launch import launch
+from servers.jobs.models import Batch
 from servers.jobs.rollout import PLAIN, Policy
 from servers.models import ServerQuerySet
 
@@ -58,7 +59,7 @@ class _Installing(BulkForm):
         return {"replace_mta": True} if self.cleaned_data["replace_mta"] else {}
 
     def ask(self, servers: ServerQuerySet, *, by: User, policy: Policy = PLAIN) -> Asked:
-        return Asked(gateways.ask(self.action, servers, self.chosen, by=by, options=self.options(), policy=policy))
+        return Asked(_asked(self.action, servers, self.chosen, by=by, options=self.options(), policy=policy))
 
 
 class InstallForm(_Installing):
@@ -100,7 +101,7 @@ class ReinstallForm(BulkForm):
         ]
 
     def ask(self, servers: ServerQuerySet, *, by: User, policy: Policy = PLAIN) -> Asked:
-        return Asked(gateways.ask(self.action, servers, by=by, policy=policy))
+        return Asked(_asked(self.action, servers, by=by, policy=policy))
 
 
 class UninstallForm(BulkForm):
@@ -227,6 +228,13 @@ def without_values(servers: ServerQuerySet, fallback: Smarthost | None) -> dict:
 
 def not_installed(servers: ServerQuerySet) -> dict:
     return _because(servers.filter(Q(gateway__isnull=True) | Q(gateway__applied__isnull=True)), NOT_INSTALLED)
+
+
+def _asked(*what, **how) -> Batch:
+    try:
+        return gateways.ask(*what, **how)
+    except gateways.NothingWanted as error:  # it was taken away a moment ago
+        raise ValidationError(f"{error} {error.hint}") from error
 
 
 def _because(servers: ServerQuerySet, why: str) -> dict:

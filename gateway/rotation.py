@@ -1,24 +1,28 @@
 """A shared provider's password, replaced once and brought to every server that uses it; and put back."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, When
 from django.utils import timezone
 
 from controlpanel.access import audit
 from controlpanel.access.models import User
 from gateway import smarthosts
-from gateway.models import Gateway, Smarthost
+from gateway.bulk import ReinstallForm
+from gateway.models import Gateway, GatewayQuerySet, Smarthost
+from servers.bulk import Sorted, sort_out
 from servers.jobs.launch import Busy, launch
 from servers.jobs.models import Batch, Job
 from servers.jobs.rollout import PLAIN, Policy
 from servers.models import Server, ServerQuerySet
 
 KEPT = timedelta(days=7)
-CANARIES = 50  # offered on the page, most trusted first
+PROVED_FIRST = Policy(canary=1)
 
 
 class NothingKept(Exception):
@@ -35,12 +39,12 @@ class NothingBehind(Exception):
 
 @dataclass(frozen=True)
 class Use:
-    """servers: in use and not archived, want it or run on it. installed: of these, in force through it. behind: of
-    these, on other values than the row has now, or nobody knows. earlier: last proved on an earlier password.
-    archived: out of use, and still on it."""
+    """Servers that are not archived. installed: the provider is in force there. waiting: it is chosen, not in force yet.
+    behind: of the installed, those a roll-out has to reach. earlier: of the installed, those last proved on an earlier
+    password. archived: servers out of use on which it is chosen or in force."""
 
-    servers: int
     installed: int
+    waiting: int
     behind: int
     earlier: int
     archived: int
@@ -53,13 +57,19 @@ def use(smarthost: Smarthost) -> Use:
     earlier = ~Q(applied_password_revision=smarthost.password_revision)
     return Use(
         **Gateway.objects.using(smarthost).aggregate(
-            servers=Count("pk", filter=live),
             installed=Count("pk", filter=live & applied),
-            behind=Count("pk", filter=live & applied & behind),
+            waiting=Count("pk", filter=live & (~applied | Q(applied__isnull=True))),
+            behind=Count("pk", filter=live & applied & Q(wanted=smarthost) & behind),
             earlier=Count("pk", filter=live & applied & earlier),
             archived=Count("pk", filter=~live),
         )
     )
+
+
+def under_way(smarthost: Smarthost) -> Batch | None:
+    """The newest batch that is changing gateways of this provider right now."""
+    jobs = Job.objects.live().filter(mutating=True, action__startswith="gateway.", server__gateway__wanted=smarthost)
+    return Batch.objects.filter(pk__in=jobs.order_by().values("batch")).first()
 
 
 def targets(smarthost: Smarthost) -> ServerQuerySet:
@@ -68,41 +78,34 @@ def targets(smarthost: Smarthost) -> ServerQuerySet:
     return Server.objects.live().filter(pk__in=behind.values("server"))
 
 
-def left_out(servers: ServerQuerySet) -> dict:
-    """{server id: why nothing is asked of it now}, in two queries."""
-    changed = dict.fromkeys(
-        servers.filter(reach=Server.Reach.KEY_CHANGED).values_list("pk", flat=True),
-        "Its host key changed and nobody has accepted the new one yet.",
-    )
-    busy = Job.objects.live().filter(mutating=True, server__in=servers).values_list("server", flat=True)
-    return dict.fromkeys(busy, "Another job is changing it.") | changed
+def sorted_out(smarthost: Smarthost, *, try_all: bool = False) -> Sorted:
+    """Who of the targets goes, and who stays out and why. try_all: also those the last check could not reach."""
+    return sort_out(targets(smarthost), ReinstallForm(viewer=None), try_all=try_all)
 
 
-def remaining(smarthost: Smarthost) -> ServerQuerySet:
-    """`targets` without those left out."""
-    busy = Job.objects.live().filter(mutating=True, server=OuterRef("pk"))
-    return targets(smarthost).exclude(reach=Server.Reach.KEY_CHANGED).exclude(Exists(busy))
-
-
-def canaries(smarthost: Smarthost) -> QuerySet:
-    """Whom to prove new values on, the most sensible first: reachable, working, not long ago verified."""
+def canaries(servers: Iterable) -> ServerQuerySet:
+    """These servers (ids), the most sensible to prove new values on first: reachable, working, lately verified."""
     trusted = Q(reach=Server.Reach.OK, gateway__state=Gateway.State.WORKING, gateway__in_doubt=False)
-    return (
-        remaining(smarthost)
-        .annotate(trusted=Count("pk", filter=trusted))
-        .order_by("-trusted", F("gateway__verified_at").desc(nulls_last=True), "name")
+    ranked = Server.objects.filter(pk__in=list(servers)).annotate(
+        doubtful=Case(When(trusted, then=0), default=1, output_field=IntegerField())
     )
+    return ranked.order_by("doubtful", F("gateway__verified_at").desc(nulls_last=True), "name")
 
 
 def roll_out(
-    smarthost: Smarthost, *, by: User | str | None, policy: Policy = PLAIN, first: Server | None = None
+    smarthost: Smarthost,
+    *,
+    by: User | str | None,
+    policy: Policy = PROVED_FIRST,
+    first: UUID | None = None,
+    try_all: bool = False,
 ) -> Batch:
     """One batch that brings the present values to every server behind them. first: the server to begin with, which a
     canary of one is; else the most sensible ones. Raises NothingBehind, launch.Busy."""
-    servers = list(canaries(smarthost))
+    servers = list(canaries(sorted_out(smarthost, try_all=try_all).going))
     if not servers:
         raise NothingBehind
-    servers.sort(key=lambda server: server != first)
+    servers.sort(key=lambda server: server.pk != first)
     lead, rest = servers[: policy.canary], servers[policy.canary :]
     if policy.order == "random":
         random.shuffle(rest)
@@ -119,6 +122,22 @@ def taken(smarthost: Smarthost) -> ServerQuerySet:
     )
 
 
+def untouched(smarthost: Smarthost) -> int:
+    """How many servers never left the previous password, with every other value as it is now."""
+    return _still(smarthost).filter(server__archived_at__isnull=True).count()
+
+
+def _still(smarthost: Smarthost) -> GatewayQuerySet:
+    if smarthost.previous_revision is None:
+        return Gateway.objects.none()
+    return Gateway.objects.filter(
+        applied=smarthost,
+        applied_revision=smarthost.previous_revision,
+        applied_password_revision=smarthost.previous_password_revision,
+        in_doubt=False,
+    )
+
+
 @transaction.atomic
 def roll_back(smarthost: Smarthost, *, by: User | str | None, policy: Policy = PLAIN) -> Batch | None:
     """The earlier password is the present one again, and the present one is kept in its place. Servers that had taken
@@ -128,16 +147,14 @@ def roll_back(smarthost: Smarthost, *, by: User | str | None, policy: Policy = P
     row = Smarthost.objects.select_for_update().shared().get(pk=smarthost.pk)
     if not row.keeps_previous:
         raise NothingKept
-    servers, untouched, number = list(taken(row)), row.previous_revision, row.previous_password_revision
-    before = row.username
+    servers, still, before = list(taken(row)), list(_still(row).values_list("pk", flat=True)), row.username
     row.password, row.previous_password = row.previous_password, row.password
     row.username, row.previous_username = row.previous_username, row.username
-    row.password_revision, row.previous_password_revision = number, row.password_revision
+    row.password_revision, row.previous_password_revision = row.previous_password_revision, row.password_revision
     row.previous_revision, row.rotated_at = row.revision, timezone.now()
     row.revision += 1
     row.save()
-    still = Gateway.objects.filter(applied=row, applied_revision=untouched, applied_password_revision=number)
-    marked = still.filter(in_doubt=False).update(applied_revision=row.revision) if untouched else 0
+    marked = Gateway.objects.filter(pk__in=still, in_doubt=False).update(applied_revision=row.revision)
     changed = {"username": [before, row.username]} if before != row.username else {}
     audit.record(by, "put back the password of", row, changed=changed, up_to_date=marked, to_reinstall=len(servers))
     try:

@@ -1,7 +1,7 @@
 """The email gateway as a service of the catalogue."""
 
 from controlpanel.access.gate import Permission
-from gateway import actions, checking, discretion, gateways, mending, panel, sending
+from gateway import actions, checking, discretion, gateways, mending, narrowing, panel, sending
 from servers.catalog import Action, Bulk, Service
 
 
@@ -34,14 +34,15 @@ SERVICE = Service(
     in_state=gateways.in_state,
     finer=(*gateways.FINER.values(), gateways.MAIL_WAITS),
     bulk=(
-        _bulk("install", "Install email gateway", "InstallForm"),
+        _bulk("install", "Install email gateway", "InstallForm", front=True),
         _bulk("reinstall", "Reinstall and update credentials", "ReinstallForm"),
-        _bulk("test", "Send test email", "BulkTestForm"),
-        _bulk("check", "Check email gateway", "CheckForm"),
+        _bulk("test", "Send test email", "BulkTestForm", front=True, at="from"),
+        _bulk("check", "Check email gateway", "CheckForm", front=True),
         _bulk("preview", "Preview changes", "PreviewForm"),
-        _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS),
-        _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True),
+        _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS, at="for"),
+        _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True, at="from"),
     ),
+    filters=narrowing.filters,
     private=discretion.private,
     mends=mending.mends,
 )

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from gateway import rotation_views
 from gateway import settings_views as views
 
 app_name = "smarthosts"
@@ -8,5 +9,8 @@ urlpatterns = [
     path("add/", views.add, name="add"),
     path("<uuid:pk>/", views.edit, name="edit"),
     path("<uuid:pk>/default/", views.default, name="default"),
+    path("<uuid:pk>/roll-out/", rotation_views.roll_out, name="roll-out"),
+    path("<uuid:pk>/roll-back/", rotation_views.roll_back, name="roll-back"),
+    path("<uuid:pk>/forget/", rotation_views.forget, name="forget"),
     path("<uuid:pk>/delete/", views.delete, name="delete"),
 ]

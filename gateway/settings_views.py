@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import rules, smarthosts, values
+from gateway import rotation, rules, smarthosts, values
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
 from gateway.providers import presets
@@ -76,6 +76,8 @@ def delete(request: HttpRequest, pk) -> HttpResponse:
 
 def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
     context = {"form": form, "smarthost": form.smarthost, "preset": form.preset, "presets": presets.all()}
+    if form.smarthost:
+        context |= {"use": rotation.use(form.smarthost), "under_way": rotation.under_way(form.smarthost)}
     if request.method != "POST":
         return page.render(request, FORM, context)
     saved = form.save(by=request.user) if form.is_valid() else None
@@ -91,7 +93,8 @@ def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
         )
     for warning in rules.warnings(smarthost, typed=form.cleaned_data.get("password") is not None):
         messages.warning(request, warning)
-    return page.go(request, "smarthosts:edit", smarthost.pk) if wiped else page.go(request, "smarthosts:list")
+    stay = wiped or rotation.use(smarthost).behind  # the next step is on the provider's page
+    return page.go(request, "smarthosts:edit", smarthost.pk) if stay else page.go(request, "smarthosts:list")
 
 
 def _preset(request: HttpRequest, stored: str = "generic") -> Preset:

@@ -118,7 +118,7 @@ def test_servers_on_the_earlier_password_are_counted_until_none_is_left(provider
     GatewayFactory(wanted=provider)  # chosen, never installed: it gets the new one with its installation
     change(provider, administrator, password=NEW)
     found = rotation.use(Smarthost.objects.get(pk=provider.pk))
-    assert (found.servers, found.installed, found.behind, found.earlier) == (4, 3, 3, 3)
+    assert (found.installed, found.waiting, found.behind, found.earlier) == (3, 1, 3, 3)
     reinstalled(first, provider)
     assert earlier(provider) == 2
     for server in others:
@@ -143,7 +143,7 @@ def test_a_look_that_finds_older_values_does_not_count_as_the_new_password(provi
 def test_how_far_a_provider_has_come_is_one_query(provider, django_assert_num_queries):
     fleet(provider, 5)
     with django_assert_num_queries(1):
-        assert rotation.use(provider).servers == 5
+        assert rotation.use(provider).installed == 5
 
 
 # ── roll out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,11 +170,11 @@ def test_the_canary_is_reachable_working_and_lately_verified(provider, administr
     Server.objects.exclude(pk=sick.pk).update(reach="ok")
     Server.objects.filter(pk=sick.pk).update(reach="failed")
     row = change(provider, administrator, password=NEW)
-    assert [server.pk for server in rotation.canaries(row)][:2] == [best.pk, dull.pk]
+    assert [server.pk for server in rotation.canaries(rotation.sorted_out(row).going)][:2] == [best.pk, dull.pk]
     batch = rotation.roll_out(row, by=administrator, policy=Policy(canary=1))
     assert [job.server_id for job in batch.jobs.filter(wave=0)] == [best.pk]
     Job.objects.all().delete()
-    batch = rotation.roll_out(row, by=administrator, policy=Policy(canary=1), first=dull.server)
+    batch = rotation.roll_out(row, by=administrator, policy=Policy(canary=1), first=dull.pk)
     assert [job.server_id for job in batch.jobs.filter(wave=0)] == [dull.pk]
 
 
@@ -190,11 +190,20 @@ def test_busy_and_blocked_servers_are_left_out_with_their_reason(provider, admin
     JobFactory(server=busy, action="gateway.reinstall")
     Server.objects.filter(pk=blocked.pk).update(reach="key-changed")
     row = change(provider, administrator, password=NEW)
-    left = rotation.left_out(rotation.targets(row))
-    assert set(left) == {busy.pk, blocked.pk}
-    assert "host key changed" in left[blocked.pk]
+    left = {name: out.reason for out in rotation.sorted_out(row).left_out for name in out.names}
+    assert set(left) == {busy.name, blocked.name}
+    assert "host key" in left[blocked.name]
     batch = rotation.roll_out(row, by=administrator)
     assert [job.server for job in batch.jobs.all()] == [fine]
+
+
+def test_servers_the_last_check_could_not_reach_are_tried_when_asked(provider, administrator):
+    (away,) = fleet(provider, 1)
+    Server.objects.filter(pk=away.pk).update(reach="failed")
+    row = change(provider, administrator, password=NEW)
+    with pytest.raises(rotation.NothingBehind):
+        rotation.roll_out(row, by=administrator)
+    assert rotation.roll_out(row, by=administrator, try_all=True).jobs.get().server == away
 
 
 def test_with_nobody_behind_there_is_nothing_to_roll_out(provider, administrator):
@@ -340,4 +349,4 @@ def test_deleted_servers_leave_no_count(provider, administrator):
     servers[0].delete()
     Server.objects.filter(pk=servers[1].pk).update(archived_at=timezone.now())
     found = rotation.use(provider)
-    assert (found.servers, found.archived) == (1, 1)
+    assert (found.installed, found.archived) == (1, 1)

@@ -1,0 +1,35 @@
+"""What the server list can be narrowed by beside the state: the SMTP provider in force, and whether its values are."""
+
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
+
+from controlpanel.access.gate import Permission, may
+from controlpanel.access.models import User
+from controlpanel.web.listing import Filter
+from gateway.models import Gateway, Smarthost
+
+OWN, EARLIER, BEHIND = "own", "earlier-password", "behind"
+VALUES = [(EARLIER, "On an earlier password"), (BEHIND, "Not up to date")]
+
+
+def filters(viewer: User) -> list[Filter]:
+    """Only for whoever may know shared providers by their name."""
+    if not may(viewer, Permission.USE_SHARED):
+        return []
+    named = Smarthost.objects.shared().order_by(Lower("name")).values_list("pk", "name")
+    providers = [(str(pk), name) for pk, name in named]
+    return [
+        Filter("provider", "SMTP provider", [*providers, (OWN, "Own values")], _through),
+        Filter("values", "Provider's values", VALUES, _with_values),
+    ]
+
+
+def _through(servers: QuerySet, value: str) -> QuerySet:
+    if value == OWN:
+        return servers.filter(gateway__applied__server__isnull=False)
+    return servers.filter(gateway__applied=value)
+
+
+def _with_values(servers: QuerySet, value: str) -> QuerySet:
+    found = Gateway.objects.on_earlier_password() if value == EARLIER else Gateway.objects.behind()
+    return servers.filter(pk__in=found.order_by().values("server"))
