@@ -31,6 +31,26 @@ def test_a_secret_never_enters(administrator, value):
         audit.record(administrator, "changed", administrator, password=value)
 
 
+def test_thousands_of_entries_are_a_few_statements_and_read_like_single_ones(
+    administrator, django_assert_max_num_queries
+):
+    with transaction.atomic(), django_assert_max_num_queries(4):
+        audit.record_many(administrator, "asked for", [("server", n, f"web\n{n}") for n in range(300)], batch=7)
+    with transaction.atomic():
+        single = audit.record(administrator, "asked for", ("server", 299, "web\n299"), batch=7)
+    last = AuditEntry.objects.exclude(pk=single.pk).get(subject_id="299")
+    read = ("actor", "actor_name", "verb", "subject_kind", "subject_id", "subject_name", "detail")
+    assert [getattr(last, name) for name in read] == [getattr(single, name) for name in read]
+
+
+def test_many_entries_keep_the_same_rules_as_one(administrator):
+    with pytest.raises(audit.NotInTransaction):
+        audit.record_many(administrator, "changed", [administrator])
+    with transaction.atomic(), pytest.raises(TypeError):
+        audit.record_many(administrator, "changed", [administrator], password=Secret("x"))
+    assert not AuditEntry.objects.exists()
+
+
 def test_the_model_refuses_to_alter_or_delete(entry):
     for alter in (
         entry.save,

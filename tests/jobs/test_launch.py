@@ -9,6 +9,8 @@ from controlpanel.access.models import AuditEntry
 from servers import catalog
 from servers.jobs import bell, launch, machine
 from servers.jobs.models import Batch, Job, Status
+from servers.jobs.rollout import Policy
+from servers.models import Server
 from tests.factories import JobFactory, OperatorFactory, ServerFactory
 
 pytestmark = pytest.mark.usefixtures("toys", "rings")
@@ -116,13 +118,139 @@ def test_cancelling_a_running_job_is_a_request():
     assert not launch.cancel(job, by=person)
 
 
+def fleet(count: int) -> list:
+    """Ids of so many new servers."""
+    rows = [Server(name=f"bulk-{number:04}", address="192.0.2.1") for number in range(count)]
+    return [server.pk for server in Server.objects.bulk_create(rows)]
+
+
 @pytest.mark.django_db
-def test_five_hundred_servers_cost_a_handful_of_statements(django_assert_max_num_queries):
-    ServerFactory.create_batch(500, ssh_key=None)
-    servers = list(Batch._meta.apps.get_model("servers", "Server").objects.all())
-    with django_assert_max_num_queries(500 + 30):  # one audit entry each; SQLite splits the INSERT by its variables
-        batch = launch.launch("toy.set", servers, by=OperatorFactory())
+@pytest.mark.parametrize("policy", [Policy(), Policy(canary=2, portion=25, concurrency=20)])
+def test_five_hundred_servers_cost_a_handful_of_statements(django_assert_max_num_queries, policy):
+    fleet(500)
+    person = OperatorFactory()
+    # SQLite splits an INSERT by its number of variables: 15 for the jobs, 4 for the audit
+    with django_assert_max_num_queries(40):
+        batch = launch.launch("toy.set", Server.objects.live(), by=person, policy=policy)
     assert batch.jobs.count() == 500
+    assert AuditEntry.objects.filter(verb="asked for “Write the note”", detail__batch=batch.pk).count() == 500
+
+
+@pytest.mark.django_db
+def test_five_hundred_are_cancelled_and_retried_in_a_handful_of_statements(django_assert_max_num_queries):
+    person = OperatorFactory()
+    first = launch.launch("toy.set", fleet(500), by=person, options={"text": "x"}, policy=Policy(canary=1))
+    with django_assert_max_num_queries(12):
+        assert launch.cancel_queued(first, by=person) == 500
+    entry = AuditEntry.objects.get(verb="cancelled “Write the note”")
+    assert (entry.subject_kind, entry.subject_id, entry.detail) == ("batch", str(first.pk), {"jobs": 500})
+    with django_assert_max_num_queries(40):
+        again = launch.retry(first.jobs.unsuccessful(), by=person)
+    assert (again.paced, again.options) == (False, {"text": "x"})
+    assert again.jobs.filter(retry_of__batch=first, released_at__isnull=False, rank=1).count() == 500
+
+
+@pytest.mark.django_db
+def test_rows_ids_and_querysets_ask_for_the_same_and_in_order_of_name():
+    b, a = ServerFactory(name="b"), ServerFactory(name="A")
+    for servers in ([b, a], [b.pk, a.pk], [b.pk, a], Server.objects.order_by("-pk")):
+        batch = launch.launch("toy.look", servers, by=None)
+        assert [job.server for job in batch.jobs.order_by("pk")] == [a, b]
+    given = launch.launch("toy.look", [b.pk, a], by=None, policy=Policy(order="given"))
+    assert [job.server for job in given.jobs.order_by("pk")] == [b, a]
+
+
+@pytest.mark.django_db
+def test_a_random_order_leaves_nobody_out():
+    ids = fleet(30)
+    batch = launch.launch("toy.look", ids, by=None, policy=Policy(order="random"))
+    order = list(batch.jobs.order_by("pk").values_list("server", flat=True))
+    assert sorted(order) == sorted(ids)
+    assert order != ids, "one in 10^32"
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_gone_by_then_is_left_out():
+    server = ServerFactory()
+    gone = ServerFactory()
+    ids = [server.pk, gone.pk]
+    gone.delete()
+    assert launch.launch("toy.look", ids, by=None).jobs.get().server == server
+
+
+@pytest.mark.django_db
+def test_one_server_has_its_turn_before_a_batch_and_so_has_the_retry_of_one():
+    one, two = ServerFactory(), ServerFactory()
+    assert set(launch.launch("toy.look", [one, two], by=None).jobs.values_list("rank", flat=True)) == {1}
+    failed = JobFactory(failed=True, rank=1)
+    assert launch.retry([failed], by=None).jobs.get().rank == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"status": "failed", "cause": "said-no"},
+        {"status": "failed", "cause": "connect-timeout"},
+        {"status": "errored", "cause": "panel-error"},
+        {"status": "cancelled", "cause": "cancelled"},
+        {"status": "cancelled", "cause": "busy"},
+        {"status": "cancelled", "cause": "stopped"},
+    ],
+)
+def test_whatever_did_not_succeed_can_be_retried_without_the_old_schedule(row):
+    old = JobFactory(**row, batch__canary=1, batch__options={"text": "x"})
+    done = JobFactory(succeeded=True, batch=old.batch)
+    batch = launch.retry(old.batch.jobs.unsuccessful(), by=None)
+    assert (batch.jobs.get().retry_of, batch.canary, batch.options) == (old, 0, {"text": "x"})
+    assert not done.retries.exists()
+    again = launch.retry([done], by=None, policy=Policy(concurrency=1))
+    assert again.concurrency == 1
+
+
+@pytest.mark.django_db
+def test_cancelling_what_waits_leaves_what_runs_and_what_others_see():
+    batch = launch.launch("toy.set", fleet(4), by=None)
+    running, hidden, *waiting = batch.jobs.order_by("pk")
+    machine.claim(running.pk)
+    seen = Job.objects.exclude(pk=hidden.pk)
+    assert launch.cancel_queued(batch, seen, by=OperatorFactory()) == 2
+    assert launch.cancel_queued(batch, seen, by=OperatorFactory()) == 0
+    now = dict(batch.jobs.values_list("pk", "status"))
+    assert now == {running.pk: "running", hidden.pk: "queued"} | {job.pk: "cancelled" for job in waiting}
+    assert AuditEntry.objects.filter(verb__startswith="cancelled").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_jobs_wake_the_workers_without_a_message_each(rings):
+    batch = launch.launch("toy.look", fleet(machine.WAKE + 100), by=None)
+    bell._outbox.join()
+    assert rings == list(batch.jobs.order_by("pk").values_list("pk", flat=True)[: machine.WAKE])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_batches_over_the_same_servers_at_once_share_them_out():
+    ids = fleet(60)
+    for _ in range(5):
+        start, made = threading.Barrier(2), []
+
+        def ask(order, start=start, made=made):
+            start.wait()
+            try:
+                made.append(launch.launch("toy.set", order, by=None, policy=Policy(order="given")).pk)
+            except launch.Busy:
+                made.append(None)
+            finally:
+                connection.close()
+
+        asking = [threading.Thread(target=ask, args=(order,)) for order in (ids, ids[::-1])]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        assert len(made) == 2, "neither was the victim of a deadlock"
+        assert Job.objects.live().count() == 60
+        Job.objects.all().delete()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from servers.jobs import bell, machine, sweeper
 from servers.jobs.models import Job, JobStep, Status
-from tests.factories import JobFactory, JobStepFactory, OperatorFactory
+from servers.models import Server
+from tests.factories import BatchFactory, JobFactory, JobStepFactory, OperatorFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("toys")]
 
@@ -96,3 +97,27 @@ def test_a_finished_job_is_left_alone(rings):
     before = sorted(Job.objects.values_list("pk", "status"))
     assert sweep(rings) == []
     assert sorted(Job.objects.values_list("pk", "status")) == before
+
+
+def test_thousands_that_wait_are_not_rung_for_one_by_one(rings):
+    batch = BatchFactory()
+    servers = Server.objects.bulk_create([Server(name=f"bulk-{n}", address="192.0.2.1") for n in range(300)])
+    row = {"action": "toy.set", "mutating": True, "rank": 1, "released_at": timezone.now()}
+    Job.objects.bulk_create(Job(batch=batch, server=server, rung_at=long_ago(minutes=1), **row) for server in servers)
+    single = JobFactory(rank=0, rung_at=long_ago(minutes=1))
+    first = sweep(rings)
+    assert single.pk in first
+    assert len(first) == machine.WAKE
+    assert sweep(rings) == [], "the same ones are next, and were rung for a moment ago"
+    assert machine.take() == single
+    assert len(sweep(rings)) == 1, "the one that moved up"
+
+
+def test_a_batch_whose_failures_the_sweeper_finds_stops_there(rings):
+    """A worker that is killed again and again never calls advance itself."""
+    batch = BatchFactory(stop_after=1)
+    JobFactory(batch=batch, lost=True, due_at=long_ago(seconds=1), fence=5)
+    held = JobFactory(batch=batch, released_at=None)
+    sweep(rings)
+    held.refresh_from_db()
+    assert (held.status, held.cause) == (Status.CANCELLED, "stopped")
