@@ -5,7 +5,7 @@ from django.http import Http404
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from controlpanel import dashboard
+from controlpanel import dashboard, testmails
 
 
 @login_not_required
@@ -16,6 +16,7 @@ def _not_offered(request, **kwargs):
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
+    path("test-emails/", testmails.index, name="test-emails"),
     path("healthz", dashboard.healthz, name="healthz"),
     path("accounts/signup/", _not_offered, name="account_signup"),
     path("accounts/email/", _not_offered, name="account_email"),
