@@ -61,7 +61,13 @@ class Draft:
 
 
 def draft(
-    data: bytes | str, kind: str = formats.AUTO, *, source: str = "", user: str = "root", tag: str = "", columns=None
+    data: bytes | str,
+    kind: str = formats.AUTO,
+    *,
+    source: str = "",
+    user: str = "root",
+    tag: str = "",
+    columns: Mapping[str, str] | None = None,
 ) -> Draft:
     """columns: {field: heading or number from 1} for a CSV file whose headings say nothing. Raises ValueError for
     columns the file does not have, and ValidationError for user and tag."""
@@ -69,21 +75,27 @@ def draft(
     if tag:
         validators.tag(tag)
     made = Draft(kind, source, user, tag)
+    _fill(made, data, columns)
+    if not made.usable and all(problem.notice for problem in made.problems):
+        made.problems += (Problem(0, "", "There is no server in the file."),)
+    return made
+
+
+def _fill(made: Draft, data: bytes | str, columns: Mapping[str, str] | None) -> None:
     try:
         text = to_text(data)
-        made.kind = formats.recognise(text) if kind == formats.AUTO else kind
+        made.kind = formats.recognise(text) if made.kind == formats.AUTO else made.kind
         if made.kind == "csv":
             notes = Notes()
             made.table = delimited.table(text, notes)
             made.problems, made.more = tuple(notes.found), notes.more
             made.mapping = delimited.mapping_from(columns, made.table.titles) if columns else None
-            return made
+            return
     except Refused as refused:
         made.problems = refused.problems
-        return made
+        return
     reading = formats.read(text, made.kind)
     made.rows, made.problems, made.more = reading.rows, reading.problems, reading.more
-    return made
 
 
 def present() -> list[rules.Present]:

@@ -28,13 +28,20 @@ def read(text: str) -> Reading:
             if kind not in ("hosts", "children", "vars"):
                 notes.fault(number, "", f"There is no section kind {shown(kind)}; its lines are left out.", _HINT)
                 group = None
-        elif line.startswith("[") and "]" not in line:
-            notes.fault(number, "", "A section opens here and is never closed; its lines are left out.", _HINT)
+        elif _is_broken_section(line):
+            notes.fault(number, "", "This is no section; the lines below it are left out.", _HINT)
             group = None
         elif group is not None:
             _LINES[kind](inventory, group, line, number)
     found = hosts.rows(inventory)
     return Reading("ansible-ini", tuple(found), tuple(notes.found), more=notes.more)
+
+
+def _is_broken_section(line: str) -> bool:
+    """Neither a section nor a host in brackets, such as [2001:db8::1]."""
+    if not line.startswith("["):
+        return False
+    return "]" not in line or (line.endswith("]") and hosts.split_port(line)[0] == line)
 
 
 def _host(inventory: Inventory, group: Group, line: str, number: int) -> None:

@@ -26,6 +26,7 @@ class Node:
     items: list[tuple["Node", "Node"]] | None = None
     parts: list["Node"] | None = None
     plain: bool = False
+    foreign: bool = False
     size: int = 1
     depth: int = 1
     _key: "Node | None" = field(default=None, repr=False)
@@ -79,6 +80,8 @@ def _document(text: str, notes: Notes) -> Node:
                 continue
             if isinstance(event, yaml.CollectionEndEvent):
                 node, anchor = open_nodes.pop()
+                if node.foreign:
+                    node.items = node.parts = None
             elif isinstance(event, yaml.ScalarEvent):
                 node, anchor = _node(event, line, notes), event.anchor
             elif isinstance(event, yaml.AliasEvent):
@@ -107,8 +110,10 @@ def _node(event, line: int, notes: Notes) -> Node:
         text = f"Values with the tag {shown(event.tag)} are not read."
         notes.notice(line, "", text, "Nothing in a file is ever run or decrypted.")
     if isinstance(event, yaml.ScalarEvent):
-        return Node(line, "", plain=True) if foreign else Node(line, event.value, plain=not event.style)
-    return Node(line, items=[]) if isinstance(event, yaml.MappingStartEvent) else Node(line, parts=[])
+        return Node(line, event.value, plain=not event.style, foreign=foreign)
+    if isinstance(event, yaml.MappingStartEvent):
+        return Node(line, items=[], foreign=foreign)
+    return Node(line, parts=[], foreign=foreign)
 
 
 def _standard(tag: str) -> bool:
@@ -190,7 +195,9 @@ def _variables(inventory: Inventory, values: dict[str, str], node: Node) -> None
             inventory.notes.fault(node.line, "vars", "Variables are a mapping.", "Write name: value.")
         return
     for name, line, inner in _pairs(node, inventory.notes):
-        if name in hosts.READ and inner.text is None:
-            inventory.notes.fault(line, name, "This value is one word or number, not a list or mapping.")
+        if name in hosts.READ and inner.foreign:
+            inventory.spoil(values, line, name, "A value with a tag of its own is not read.")
+        elif name in hosts.READ and inner.text is None:
+            inventory.spoil(values, line, name, "This value is one word or number, not a list or mapping.")
         elif inner.text is None or not inner.empty:
             inventory.keep(values, name, inner.text or "", line)

@@ -82,7 +82,10 @@ def rows_of(found: Table, mapping: Mapping[str, int] | None, notes: Notes) -> Re
     mapping = guess(found.titles) if mapping is None else dict(mapping)
     mapping = {name: at for name, at in mapping.items() if name in FIELDS and at not in found.secret}
     rows = []
-    if "name" not in mapping and "address" not in mapping:
+    for at, title in enumerate(found.titles[:_MAX_COLUMNS]):
+        if at not in found.secret and at not in mapping.values():
+            notes.notice(0, title[:60], "The column is not read.")
+    if "name" not in mapping and "address" not in mapping and found.rows:
         notes.fault(0, "", "No column is known as the name or the address of a server.", "Say which column is which.")
     else:
         for line, cells in found.rows:

@@ -28,8 +28,8 @@ FORMATS = {
     )
 }
 _READERS = {"ansible-ini": ansible_ini.read, "ansible-yaml": ansible_yaml.read, "ssh-config": ssh_config.read}
-_SSH = re.compile(r"\s*(host|match)(\s*=\s*|\s+)[^,;\t]+", re.I)
-_YAML = re.compile(r"(---.*|[\w.-]+:\s*(#.*)?|\{.*|[\"'][\w.-]+[\"']:.*)")
+_SSH = re.compile(r"\s*(host|match)( *= *| +)[^,;\t]+", re.I)
+_YAML = re.compile(r"(---.*|[\w.-]+:( .*)?|\{.*|[\"'][\w.-]+[\"']:.*)")
 _SECTION = re.compile(r"\[[^\]]+\]\s*(#.*)?")
 _VARIABLE = re.compile(r"\sansible_\w+\s*=")
 

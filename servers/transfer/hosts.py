@@ -16,6 +16,7 @@ USER = ("ansible_user", "ansible_ssh_user")
 ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
 OWN = ("fleetpost_tags", "fleetpost_jump", "fleetpost_note", "fleetpost_host_key")
 READ = frozenset((*ADDRESS, *PORT, *USER, *ARGUMENTS, *OWN, "ansible_connection"))
+_SPOILED = "?"  # no variable has this name
 _SECRET = re.compile(r"pass(word|wd|phrase)?$|_pass_|secret|private_key|token", re.I)
 _RANGE = re.compile(r"\[(?:(\d{1,9}):(\d{1,9})|([A-Za-z]):([A-Za-z]))(?::(\d{1,9}))?\]")
 _TEMPLATE = re.compile(r"\{\{\s*(inventory_hostname|inventory_hostname_short)\s*\}\}")
@@ -62,6 +63,11 @@ class Inventory:
                 values["ansible_port"] = port
             entered.append(values)
         return entered
+
+    def spoil(self, values: dict[str, str], line: int, name: str, text: str) -> None:
+        """Says what is wrong with a variable we read; no host it counts for is imported."""
+        self.notes.fault(line, name, text)
+        values[_SPOILED] = "yes"
 
     def keep(self, values: dict[str, str], name: str, value: str, line: int) -> None:
         """Notes a variable when it is one we read; a secret is named, never kept."""
@@ -175,6 +181,8 @@ def _refuse_loops(inventory: Inventory, parents: dict[str, list[str]]) -> None:
 
 
 def _row(host: str, line: int, values: dict[str, str], groups: list[str], notes: Notes) -> Row | None:
+    if _SPOILED in values:
+        return None
     connection = values.get("ansible_connection", "ssh")
     if connection not in ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh"):
         notes.notice(line, "ansible_connection", f"{shown(host)} is reached by {shown(connection)}, not SSH: left out.")

@@ -22,6 +22,7 @@ class Block:
     wanted: list[str]
     refused: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
+    broken: bool = False  # a line of it could not be read: no server it counts for is imported
 
     @property
     def wild(self) -> bool:
@@ -48,10 +49,13 @@ def read(text: str) -> Reading:
     rows = []
     for alias, line in aliases.items():
         fitting = {*literal[alias], *(at for at, patterns in wild if any(p.fullmatch(alias) for p in patterns))}
+        mine = [blocks[at] for at in sorted(fitting)]
+        mine = [block for block in mine if not any(_compiled(p).fullmatch(alias) for p in block.refused)]
+        if any(block.broken for block in mine):
+            continue
         values: dict[str, str] = {}
-        for at in sorted(fitting):
-            if not any(_compiled(pattern).fullmatch(alias) for pattern in blocks[at].refused):
-                values = blocks[at].values | values
+        for block in mine:
+            values = block.values | values
         rows.append(_row(alias, line, values, notes))
     return Reading("ssh-config", tuple(rows), tuple(notes.found), more=notes.more)
 
@@ -69,6 +73,8 @@ def _blocks(text: str, notes: Notes) -> list[Block]:
         if not words:
             text = "This line has no value." if found is None or not found[2] else "A quote is never closed."
             notes.fault(number, found[1] if found else "", text, "A line is a keyword and its value.")
+            if current is not None:
+                current.broken = True
             continue
         keyword = found[1].lower()
         if keyword == "host":
@@ -89,6 +95,7 @@ def _keep(block: Block, keyword: str, words: list[str], number: int, notes: Note
     if keyword in _READ:
         if len(words) > 1:
             notes.fault(number, keyword, "One value is expected here.", "Take out the rest of the line.")
+            block.broken = True
         else:
             block.values.setdefault(keyword, words[0])
     elif keyword == "include":
