@@ -9,19 +9,22 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import connections
+from django.db.models import Q
 
 from controlpanel.access.models import User
 from servers.bulk import PolicyForm
-from servers.jobs import presence, runner
+from servers.jobs import machine, pauses, presence, rollout, runner
 from servers.jobs.models import FINISHED, Batch, Job, Status
 from servers.jobs.rollout import Policy
 from servers.management.progress import progress, say
 from servers.models import Server
+from servers.standing import standing, words
 
 OK, NOT_ALL, USAGE = 0, 1, 2
 COMMAND_LINE = "command line"
@@ -53,17 +56,23 @@ def add_selection(parser) -> None:
     parser.add_argument("servers", nargs="*", metavar="SERVER", help="names of servers")
     parser.add_argument("--tag", action="append", default=[], help="every server with this tag")
     parser.add_argument("--all", action="store_true", help="every server")
+    parser.add_argument(
+        "--state", metavar="STATE", choices=words(), help="only those of them in this state; alone: of all servers"
+    )
 
 
 def selection(options: dict) -> list[Server]:
     """The servers a command line means, by name order, each once. Raises Usage when it means none."""
-    live = Server.objects.live()
-    if options["all"]:
+    live, state = Server.objects.live(), options.get("state")
+    if options["all"] or (state and not options["servers"] and not options["tag"]):
         found = list(live)
     else:
         by_name = [server(name) for name in options["servers"]]
         by_tag = list(live.filter(tags__name__in=[tag.lower() for tag in options["tag"]]).distinct())
         found = sorted({s.pk: s for s in [*by_name, *by_tag]}.values(), key=lambda s: s.name)
+    if state:
+        there = set(live.filter(standing(state), pk__in=[s.pk for s in found]).values_list("pk", flat=True))
+        found = [s for s in found if s.pk in there]
     if not found:
         raise Usage("This means no server: name servers, or use --tag or --all.")
     return found
@@ -116,6 +125,8 @@ def follow(batch: Batch, *, wait: bool = False, as_json: bool = False, here: boo
     """Shows a batch on its way and how it ended. 0 when every job succeeded (or was only queued, without `wait`)."""
     out = out or sys.stdout
     stranded = wait and not here and not presence.workers_present()
+    if (wait or here) and pauses.current():
+        print("New jobs are paused: nothing begins until `fleet resume`.", file=sys.stderr)
     if stranded:
         print(
             f"No worker is running: batch {batch.pk} stays queued until one starts. "
@@ -155,7 +166,8 @@ def _watched(batch: Batch):
 
 
 def _in_process(batch: Batch):
-    """Runs the jobs on a few threads of this process; yields what is known whenever something may have changed."""
+    """Runs the jobs on a few threads of this process, as the batch lets them go; yields what is known whenever
+    something may have changed."""
 
     def run(pk: int) -> None:
         try:
@@ -163,15 +175,24 @@ def _in_process(batch: Batch):
         finally:
             connections.close_all()
 
-    pks = list(batch.jobs.order_by("pk").values_list("pk", flat=True))
-    with ThreadPoolExecutor(max_workers=min(8, len(pks) or 1)) as pool:
-        runs = [pool.submit(run, pk) for pk in pks]
-        while not all(each.done() for each in runs):
+    begun = {}
+    with ThreadPoolExecutor(max_workers=min(8, batch.jobs.count() or 1)) as pool:
+        while True:
+            rollout.advance(batch.pk)
+            turn = batch.jobs.filter(machine.ready()).order_by("pk").values_list("pk", flat=True)
+            begun |= {pk: pool.submit(run, pk) for pk in turn if pk not in begun}
             yield list(batch.jobs.select_related("server").prefetch_related("steps"))
+            if all(each.done() for each in begun.values()) and not batch.jobs.filter(_to_come(begun)).exists():
+                break
             time.sleep(POLL_SECONDS / 5)
-        for each in runs:
+        for each in begun.values():
             each.result()
     yield list(batch.jobs.select_related("server").prefetch_related("steps"))
+
+
+def _to_come(begun: Iterable[int]) -> Q:
+    """Queued jobs that were not begun here; one that was and waits again is a worker's, as is one out of contact."""
+    return Q(status=Status.QUEUED) & ~Q(pk__in=list(begun))
 
 
 def document(batch: Batch) -> dict:

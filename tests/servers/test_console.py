@@ -182,3 +182,21 @@ def test_a_wrong_policy_is_refused_by_the_name_of_its_option(option, value):
 def test_a_window_ends_after_it_begins():
     with pytest.raises(console.Usage, match="--end-at: This is not after"):
         asked("--start-at", "2099-01-02 02:00", "--end-at", "2099-01-02 01:00")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_run_here_goes_wave_by_wave_and_stops_when_its_canary_fails(toy):
+    names = ("bad-1", "web-2", "web-3")
+    servers = [factories.ServerFactory(name=name) for name in names]
+    made = launch.launch("toy.do", servers, by=None, policy=Policy(canary=1))
+    code, text = follow(made, here=True, as_json=True)
+    told = json.loads(text)
+    assert (code, told["counts"]) == (console.NOT_ALL, {"cancelled": 2, "failed": 1})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_run_here_goes_through_all_its_waves(toy):
+    servers = [factories.ServerFactory(name=f"web-{number}") for number in range(5)]
+    made = launch.launch("toy.do", servers, by=None, policy=Policy(canary=1, portion=40, concurrency=2))
+    code, text = follow(made, here=True, as_json=True)
+    assert (code, json.loads(text)["counts"]) == (console.OK, {"succeeded": 5})

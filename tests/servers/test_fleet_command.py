@@ -5,6 +5,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from controlpanel.access.models import AuditEntry
+from servers.jobs import pauses
+from servers.jobs.models import Batch
 from servers.models import Server
 from servers.remote import keypair
 from servers.remote.secret import Secret
@@ -143,3 +145,75 @@ def test_remove_refuses_while_a_gateway_is_installed():
     assert (code, "may still be installed" in text) == (1, True)
     assert fleet("remove", "web-1", "--yes", "--forget")[0] == 0
     assert not Server.objects.exists()
+
+
+def test_tags_are_given_and_taken_on_the_command_line():
+    one, two = factories.ServerFactory(name="one", tags=["eu"]), factories.ServerFactory(name="two")
+    assert fleet("tag", "Web,shop", "one", "two") == (0, "2 servers changed.\n")
+    assert {tag.name for tag in one.tags.all()} == {"eu", "web", "shop"}
+    assert fleet("untag", "shop", "--tag", "eu") == (0, "1 server changed.\n")
+    assert {tag.name for tag in two.tags.all()} == {"web", "shop"}
+    assert set(AuditEntry.objects.filter(verb="tagged").values_list("actor_name", flat=True)) == {"command line"}
+    assert fleet("tag", "<b>", "one")[0] == 2
+    assert fleet("tag", "web")[0] == 2
+
+
+def test_servers_are_chosen_by_state():
+    for name, reach in (("dead", "failed"), ("fine", "ok")):
+        factories.ServerFactory(name=name, reach=reach, tags=["web"])
+    factories.ServerFactory(name="old", reach="failed")
+    assert fleet("tag", "look", "--state", "needs-you", "--tag", "web") == (0, "1 server changed.\n")
+    assert fleet("tag", "all", "--state", "needs-you") == (0, "2 servers changed.\n")
+    assert fleet("tag", "none", "fine", "--state", "needs-you")[0] == 2
+
+
+def test_a_batch_is_read_retried_and_cancelled():
+    batch = factories.BatchFactory(action="server.check")
+    for name, how in (("good", "succeeded"), ("bad", "failed"), ("waiting", "")):
+        server = factories.ServerFactory(name=name)
+        factories.JobFactory(
+            batch=batch, server=server, action="server.check", mutating=False, **{how: True} if how else {}
+        )
+    told = json.loads(fleet("batch", str(batch.pk), "--json")[1])
+    assert told["counts"] == {"failed": 1, "queued": 1, "succeeded": 1}
+    assert told["action"] == "server.check"
+    assert {job["server"] for job in told["jobs"]} == {"good", "bad", "waiting"}
+    assert "bad\tfailed\tThe server refused the sign-in." in fleet("batch", str(batch.pk))[1]
+    assert fleet("cancel", str(batch.pk))[1].startswith("1 job cancelled.")
+    assert "Batch" in fleet("retry", str(batch.pk), "--canary", "1")[1]
+    again = Batch.objects.exclude(pk=batch.pk).get()
+    assert set(again.jobs.values_list("server__name", flat=True)) == {"bad", "waiting"}
+    assert again.canary == 1
+    assert "Nothing to retry" in fleet("retry", str(batch.pk))[1]
+    job = again.jobs.first()
+    assert fleet("cancel", "--job", str(job.pk))[1].startswith("Cancelled")
+    assert fleet("cancel", "--job", str(job.pk))[1].startswith("This job had ended")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("batch", "9"),
+        ("retry", "9"),
+        ("cancel", "9"),
+        ("cancel", "--job", "9"),
+        ("cancel",),
+        ("cancel", "9", "--job", "9"),
+    ],
+)
+def test_no_such_batch_is_wrong_usage(arguments):
+    assert fleet(*arguments)[0] == 2
+
+
+def test_a_wrong_policy_starts_nothing():
+    factories.ServerFactory()
+    code, text = fleet("check", "--all", "--canary", "x")
+    assert (code, "--canary" in text, Batch.objects.count()) == (2, True, 0)
+
+
+def test_pausing_and_resuming_are_audited(administrator):
+    assert "resume" in fleet("pause", "--reason", "moving the database", "--as", administrator.email)[1]
+    assert pauses.current().reason == "moving the database"
+    assert fleet("resume") == (0, "Jobs begin again.\n")
+    assert fleet("resume") == (0, "There was no pause.\n")
+    assert AuditEntry.objects.get(verb="paused new jobs").actor == administrator

@@ -1,5 +1,6 @@
-"""Servers and their jobs on the command line: manage.py fleet add|list|show|check|remove|jobs|job."""
+"""Servers and their jobs on the command line: manage.py fleet VERB, each verb with its --help."""
 
+import re
 import sys
 
 from django.core.exceptions import ValidationError
@@ -8,13 +9,13 @@ from django.core.management.base import BaseCommand
 from servers import inventory
 from servers.jobs import launch
 from servers.jobs.models import Job
-from servers.management import console, enrolment, listing, transfer
+from servers.management import batches, console, enrolment, listing, transfer
 from servers.models import Server
 from servers.remote.host import RemoteError
 
 
 class Command(BaseCommand):
-    help = "Servers of the panel: add, list, show, check, remove; jobs and one job."
+    help = "Servers of the panel: add, list, show, check, tag, remove; their jobs and batches; pause and resume."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -29,6 +30,9 @@ class Command(BaseCommand):
         _remove_arguments(verbs.add_parser("remove", help="take a server out of the panel"))
         _jobs_arguments(verbs.add_parser("jobs", help="the last jobs, newest first"))
         transfer.add_verbs(verbs)
+        batches.add_verbs(verbs)
+        _tag_arguments(verbs.add_parser("tag", help="give servers tags beside those they have"))
+        _tag_arguments(verbs.add_parser("untag", help="take tags from servers"))
         job = verbs.add_parser("job", help="one job with its steps and output")
         job.add_argument("id", type=int)
         job.add_argument("--json", action="store_true")
@@ -53,6 +57,21 @@ class Command(BaseCommand):
         return console.OK
 
     do_import, do_export = transfer.do_import, transfer.do_export
+    do_batch, do_retry, do_cancel = batches.do_batch, batches.do_retry, batches.do_cancel
+    do_pause, do_resume = batches.do_pause, batches.do_resume
+
+    def do_tag(self, options) -> int:
+        return self._retag(inventory.tag, options)
+
+    def do_untag(self, options) -> int:
+        return self._retag(inventory.untag, options)
+
+    def _retag(self, verb, options) -> int:
+        names = [name.lower() for text in options["names"] for name in re.split("[ ,]+", text) if name]
+        by = console.actor(options["actor"]) or console.COMMAND_LINE
+        count = verb(console.selection(options), names, by=by)
+        self.stdout.write(f"{count} server{'s' * (count != 1)} changed.")
+        return console.OK
 
     def do_list(self, options) -> int:
         servers = Server.objects.filter(archived_at__isnull=not options["archived"])
@@ -126,6 +145,12 @@ def _remove_arguments(parser) -> None:
     parser.add_argument("server")
     parser.add_argument("--forget", action="store_true", help="also when a service is still installed there")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    console.add_actor(parser)
+
+
+def _tag_arguments(parser) -> None:
+    parser.add_argument("names", metavar="TAGS", nargs=1, help="one tag, or several separated by commas")
+    console.add_selection(parser)
     console.add_actor(parser)
 
 
