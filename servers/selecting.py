@@ -5,13 +5,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import QueryDict
 
 from controlpanel.access.models import User
 from controlpanel.web.listing import Filter, narrow
 from servers.models import Server, ServerQuerySet
 
-SEARCH = ("name__icontains", "address__icontains", "tags__name__icontains", "note__icontains")
+
+def _tagged(word: str) -> Q:
+    return Q(pk__in=Server.tags.through.objects.filter(tag__name__icontains=word).values("server"))
+
+
+SEARCH = ("name__icontains", "address__icontains", _tagged, "note__icontains")
 MOST = 2000
 ALL = "all"
 

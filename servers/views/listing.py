@@ -1,6 +1,6 @@
 """The server list: which of mine need me?"""
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.access.models import User
@@ -13,8 +13,8 @@ from servers.jobs.discretion import Discretion
 from servers.jobs.models import Job
 from servers.models import Server, Tag
 from servers.selecting import SEARCH
+from servers.standing import shown, standing, words
 
-WORDS = ("needs-you", "working", "absent", "checking", "unknown", "paused")
 _SORTS = {
     "name": ("name",),
     "address": ("address", "port"),
@@ -30,7 +30,7 @@ def index(request, archived: bool = False):
     servers = mine.filter(archived_at__isnull=not archived)
     listing = Listing(
         request,
-        servers.distinct().prefetch_related("tags").annotate(last_job=_last_job()),
+        servers.prefetch_related("tags"),
         search=SEARCH,
         filters=filters(request.user),
         sorts=_SORTS,
@@ -49,41 +49,34 @@ def index(request, archived: bool = False):
     return page.render(request, "servers/list.html", context)
 
 
-def _last_job():
-    return Subquery(Job.objects.filter(server=OuterRef("pk")).order_by("-pk").values("pk")[:1])
+def _last_jobs(rows: list[Server]) -> dict:
+    """{server id: its newest job}, asked for the rows of the page alone."""
+    newest = Job.objects.filter(server=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    shown = Server.objects.filter(pk__in=[row.pk for row in rows]).order_by()
+    last = shown.annotate(last_job=Subquery(newest)).values("last_job")
+    return {job.server_id: job for job in Job.objects.filter(pk__in=last).order_by().defer("result", "outcome", "hint")}
 
 
 def filters(viewer: User) -> list[Filter]:
     """What the list can be narrowed by, those of the services included."""
-    tags = Tag.objects.filter(servers__in=Server.objects.visible_to(viewer)).distinct()
+    states = [(word, LOOKS[word].word) for word in words()]
+    worn = Server.tags.through.objects.filter(server__in=Server.objects.visible_to(viewer), tag=OuterRef("pk"))
+    tags = Tag.objects.filter(Exists(worn))
     return [
-        Filter("state", "State", [(word, LOOKS[word].word) for word in WORDS], _in_state),
+        Filter("state", "State", states, lambda rows, word: rows.filter(standing(word))),
         Filter("tag", "Tag", [(tag.name, tag.name) for tag in tags], lambda rows, value: rows.filter(tags__name=value)),
         *(choice for service in catalog.services() for choice in service.filters(viewer)),
     ]
 
 
-def _in_state(rows: QuerySet, word: str) -> QuerySet:
-    """Servers with any service in this state; "needs you" also takes those whose last check failed."""
-    servers = list(rows.only("pk", "reach"))
-    wanted = {s.pk for s in servers if word == "needs-you" and s.in_trouble}
-    for service in _shown():
-        wanted |= {pk for pk, state in service.states(servers).items() if state.word == word}
-    return rows.filter(pk__in=wanted)
-
-
-def _shown() -> list[catalog.Service]:
-    return [service for service in catalog.services() if not service.hidden]
-
-
 def _dress(rows: list[Server], viewer: User) -> list[str]:
     """Gives each row `.states` (one per service, in the order of the labels returned) and `.job`."""
-    shown = _shown()
-    states = [service.states(rows) for service in shown]
-    jobs = Job.objects.in_bulk([row.last_job for row in rows if row.last_job])
+    services = shown()
+    states = [service.states(rows) for service in services]
+    jobs = _last_jobs(rows)
     absent, seen = catalog.State("absent"), Discretion(viewer, [row.pk for row in rows])
     for row in rows:
-        labels = [service.label for service in shown]
+        labels = [service.label for service in services]
         row.states = list(zip(labels, [seen.state(row.pk, found.get(row.pk, absent)) for found in states], strict=True))
-        row.job = jobs.get(row.last_job)
-    return [service.label for service in shown]
+        row.job = jobs.get(row.pk)
+    return [service.label for service in services]
