@@ -20,7 +20,7 @@ def filters(viewer: User) -> list[Filter]:
     providers = [(str(pk), name) for pk, name in named]
     return [
         Filter("provider", "SMTP provider", [*providers, (OWN, "Own values")], _through),
-        Filter("values", "Provider's values", VALUES, _with_values),
+        Filter("values", "", VALUES, _with_values),  # the provider's page links here
     ]
 
 

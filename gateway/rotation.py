@@ -39,7 +39,7 @@ class NothingBehind(Exception):
 
 @dataclass(frozen=True)
 class Use:
-    """Servers that are not archived. installed: the provider is in force there. waiting: it is chosen, not in force yet.
+    """Servers that are not archived. installed: it is in force there. waiting: it is chosen, and not in force yet.
     behind: of the installed, those a roll-out has to reach. earlier: of the installed, those last proved on an earlier
     password. archived: servers out of use on which it is chosen or in force."""
 

@@ -136,7 +136,7 @@ def _smarthost(pk) -> Smarthost:
 
 
 def _words(error: Exception) -> str:
-    return f"{error or (type(error).__doc__ or '').splitlines()[0]} {getattr(error, 'hint', '')}".strip()
+    return f"{str(error) or (error.__doc__ or '').splitlines()[0]} {error.hint}"
 
 
 def _servers(count: int) -> str:

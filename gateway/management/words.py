@@ -2,7 +2,7 @@
 
 import sys
 
-from gateway import rules, values
+from gateway import rotation, rules, values
 from gateway.models import Gateway, Smarthost
 from servers.jobs.models import Batch
 from servers.management import console
@@ -35,11 +35,35 @@ def document(smarthost: Smarthost) -> dict:
     }
 
 
+def used(smarthost: Smarthost) -> dict:
+    """Who runs on it, and how far its present values have come."""
+    use = rotation.use(smarthost)
+    return {
+        "in_force": use.installed,
+        "behind": use.behind,
+        "on_earlier_password": use.earlier,
+        "earlier_password": "kept" if smarthost.keeps_previous else "not kept",
+    }
+
+
 def line(row: Smarthost) -> str:
     used = f"{row.servers} server{'' if row.servers == 1 else 's'}"
     password = "password set" if row.has_password else "password not set"
     mark = " (default)" if row.is_default else ""
     return f"{row.name}{mark}: {rules.label(row.preset)}, {row.host}:{row.port} {row.tls}, {password}, {used}"
+
+
+def progress(use: rotation.Use) -> str:
+    """How far a provider's present values have come."""
+    count = f"{use.installed} server{'' if use.installed == 1 else 's'}"
+    if use.earlier:
+        return f"{use.earlier} of {count} still use an earlier password."
+    return f"{use.behind} of {count} still run on earlier values." if use.behind else f"All of {count} run on it."
+
+
+def told(error: Exception) -> str:
+    first = str(error) or (type(error).__doc__ or "").splitlines()[0]
+    return f"{first} {getattr(error, 'hint', '')}".strip()
 
 
 def status(server, gateway: Gateway, state) -> dict:

@@ -139,3 +139,78 @@ def test_status_knows_every_selected_server_in_few_queries(django_assert_max_num
     assert code == 0
     assert rows["bare"]["state"] == "absent"
     assert [row["state"] for row in rows.values()].count("working") == 5
+
+
+# ── a password, once for all ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def used():
+    smarthost = SmarthostFactory(name="main", password=Secret("canary-old"), username="relay")
+    return smarthost, [GatewayFactory(wanted=smarthost, working=True).server for _ in range(3)]
+
+
+def test_rotate_says_how_many_servers_still_use_the_earlier_password(used, monkeypatch):
+    code, printed = run(
+        "smarthost", "rotate", "main", "--password-stdin", stdin="canary-new\n", monkeypatch=monkeypatch
+    )
+    assert (code, Job.objects.count()) == (0, 0)
+    assert "3 of 3 servers still use an earlier password." in printed
+    assert "manage.py smarthost roll-out main" in printed
+    assert "canary" not in printed
+    smarthost = Smarthost.objects.get(name="main")
+    assert (smarthost.password, smarthost.previous_password) == (Secret("canary-new"), Secret("canary-old"))
+    code, printed = run("smarthost", "show", "main", "--json")
+    document = json.loads(printed)
+    assert (document["in_force"], document["behind"], document["on_earlier_password"]) == (3, 3, 3)
+    assert (document["earlier_password"], "canary" in printed) == ("kept", False)
+
+
+def test_rotate_and_roll_out_proves_on_one_server_first(used, monkeypatch):
+    argv = ("smarthost", "rotate", "main", "--password-stdin", "--roll-out", "--stop-after", "2")
+    code, _ = run(*argv, stdin="canary-new", monkeypatch=monkeypatch)
+    batch = Job.objects.first().batch
+    assert (code, batch.action, batch.canary, batch.stop_after) == (0, "gateway.reinstall", 1, 2)
+    assert batch.jobs.count() == 3
+    assert batch.jobs.filter(released_at__isnull=False).count() == 1
+
+
+def test_a_user_name_that_comes_with_the_password_is_rotated_with_it(used, monkeypatch):
+    argv = ("smarthost", "rotate", "main", "--password-stdin", "--username", "relay-2")
+    assert run(*argv, stdin="canary-new", monkeypatch=monkeypatch)[0] == 0
+    smarthost = Smarthost.objects.get(name="main")
+    assert (smarthost.username, smarthost.previous_username) == ("relay-2", "relay")
+
+
+def test_rollback_reaches_those_that_took_the_new_one(used, monkeypatch):
+    smarthost, (first, *_) = used
+    run("smarthost", "rotate", "main", "--password-stdin", stdin="canary-new", monkeypatch=monkeypatch)
+    smarthost.refresh_from_db()
+    Gateway.objects.filter(server=first).update(applied_revision=2, applied_password_revision=2)
+    assert run("smarthost", "rollback", "main")[0] == 0
+    assert [job.server for job in Job.objects.all()] == [first]
+    assert Smarthost.objects.get(name="main").password == Secret("canary-old")
+
+
+def test_roll_out_with_nobody_behind_is_said_with_exit_code_one(used):
+    assert run("smarthost", "roll-out", "main")[0] == 1
+    assert not Job.objects.exists()
+
+
+def test_nothing_kept_is_wrong_usage(used):
+    for verb in ("rollback", "forget"):
+        assert run("smarthost", verb, "main")[0] == 2
+
+
+def test_forget_forgets(used, monkeypatch):
+    run("smarthost", "rotate", "main", "--password-stdin", stdin="canary-new", monkeypatch=monkeypatch)
+    assert run("smarthost", "forget", "main")[0] == 0
+    assert not Smarthost.objects.get(name="main").keeps_previous
+
+
+@pytest.mark.parametrize("verb", ["install", "reinstall", "uninstall", "test", "check", "preview"])
+def test_every_verb_lets_its_batch_loose_as_told(verb, used):
+    more = ("--to", "a@example.com") if verb == "test" else ()
+    assert run("gateway", verb, "--all", "--canary", "1", "--batch-percent", "50", *more)[0] == 0
+    batch = Job.objects.first().batch
+    assert (batch.action, batch.canary, batch.portion) == (f"gateway.{verb}", 1, 50)

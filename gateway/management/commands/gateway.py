@@ -5,13 +5,16 @@ import sys
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 
+from controlpanel.access.models import User
 from gateway import gateways
 from gateway.management import words
 from gateway.models import Gateway
 from gateway.server_forms import TestForm
 from servers.jobs import launch
 from servers.jobs.models import Batch
+from servers.jobs.rollout import Policy
 from servers.management import console
+from servers.models import Server
 
 HELP = {
     "install": "make servers send through an SMTP provider",
@@ -35,6 +38,7 @@ class Command(BaseCommand):
             if name == "status":
                 verb.add_argument("--json", action="store_true")
                 continue
+            console.add_policy(verb)
             console.add_following(verb)
             console.add_actor(verb)
             if name in ("install", "reinstall", "preview"):
@@ -64,40 +68,42 @@ class Command(BaseCommand):
     def do_install(self, options) -> int:
         if options["dry_run"]:
             return self.do_preview(options)
-        servers, by = console.selection(options), console.actor(options["actor"])
+        servers, by, policy = _asked(options)
         smarthost = words.shared(options["smarthost"]) if options["smarthost"] else None
         asked = {"replace_mta": True} if options["replace_mta"] else {}
-        batch = gateways.ask(f"gateway.{options['verb']}", servers, smarthost, by=by, options=asked)
+        batch = gateways.ask(f"gateway.{options['verb']}", servers, smarthost, by=by, options=asked, policy=policy)
         return self._follow(batch, options)
 
     do_reinstall = do_install
 
     def do_preview(self, options) -> int:
-        servers, by = console.selection(options), console.actor(options["actor"])
+        servers, by, policy = _asked(options)
         asked = {"replace_mta": options["replace_mta"]}
         if options["smarthost"]:
             asked["smarthost"] = str(words.shared(options["smarthost"]).pk)
-        batch = launch.launch("gateway.preview", servers, by=by, options=asked)
+        batch = launch.launch("gateway.preview", servers, by=by, options=asked, policy=policy)
         code = self._follow(batch, options)
         if not options["json"] and (options["wait"] or options["here"]):
             words.print_previews(batch, self.stdout)
         return code
 
     def do_uninstall(self, options) -> int:
-        servers, by = console.selection(options), console.actor(options["actor"])
+        servers, by, policy = _asked(options)
         asked = {name: True for name in ("dry_run", "forget", "purge_queue") if options[name]}
-        return self._follow(launch.launch("gateway.uninstall", servers, by=by, options=asked), options)
+        batch = launch.launch("gateway.uninstall", servers, by=by, options=asked, policy=policy)
+        return self._follow(batch, options)
 
     def do_check(self, options) -> int:
-        servers, by = console.selection(options), console.actor(options["actor"])
-        return self._follow(launch.launch("gateway.check", servers, by=by), options)
+        servers, by, policy = _asked(options)
+        return self._follow(launch.launch("gateway.check", servers, by=by, policy=policy), options)
 
     def do_test(self, options) -> int:
         form = TestForm(_mail(options))
         if not form.is_valid():
             raise ValidationError({name: list(texts) for name, texts in form.errors.items()})
-        servers, by = console.selection(options), console.actor(options["actor"])
-        return self._follow(launch.launch("gateway.test", servers, by=by, options=form.options()), options)
+        servers, by, policy = _asked(options)
+        batch = launch.launch("gateway.test", servers, by=by, options=form.options(), policy=policy)
+        return self._follow(batch, options)
 
     def do_status(self, options) -> int:
         servers = console.selection(options)
@@ -118,6 +124,10 @@ class Command(BaseCommand):
         return console.follow(
             batch, wait=options["wait"], as_json=options["json"], here=options["here"], out=self.stdout
         )
+
+
+def _asked(options: dict) -> tuple[list[Server], User | None, Policy]:
+    return console.selection(options), console.actor(options["actor"]), console.policy(options)
 
 
 def _test_arguments(parser) -> None:
