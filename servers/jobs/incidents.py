@@ -14,7 +14,7 @@ from servers.jobs import verdicts
 from servers.jobs.discretion import Discretion
 from servers.jobs.models import Job, Status
 
-SHOWN = 12
+SHOWN = 6
 _WORDS = (verdicts.FAILED, verdicts.UNREACHABLE, verdicts.SKIPPED)
 _STATUSES = (Status.FAILED, Status.ERRORED, Status.CANCELLED)
 
@@ -73,17 +73,25 @@ def shown(incidents: list[Incident], jobs: dict[int, Job], seen: Discretion, vie
     told = []
     for incident in incidents[:SHOWN]:
         job = seen.job(jobs[incident.last])
-        alone = (f"Open {job.server}", reverse("servers:server", args=[job.server_id])) if incident.count == 1 else None
+        alone = incident.count == 1
+        page = (f"Open {job.server}", reverse("servers:server", args=[job.server_id])) if alone else None
         told.append(
             {
                 "incident": incident,
-                "outcome": job.outcome,
+                "outcome": job.outcome if alone else _of_all(job),
                 "hint": job.hint,
                 "evidence": str(job.result.get("evidence", "")),
-                "fix": mends.get(job.pk) or alone,
+                "fix": mends.get(job.pk) or page,
             }
         )
     return told
+
+
+def _of_all(job: Job) -> str:
+    """What is told of one server, as it is true of the others too."""
+    text = job.outcome.replace(f"{job.server.name}: ", "").replace(job.server.name, "the server")
+    text = text.replace(job.server.address, "its address")
+    return text[:1].upper() + text[1:]
 
 
 def _mends(jobs: Iterable[Job], viewer: User, action: str) -> dict[int, tuple[str, str]]:

@@ -24,7 +24,9 @@ def columns(action: str) -> tuple[tuple[str, str], ...]:
 
 
 def header(action: str) -> list[str]:
-    return [*FIXED, *(key for _, key in columns(action))]
+    """No name stands twice: the seconds of a test are "test_seconds"."""
+    slug = action.rpartition(".")[2]
+    return [*FIXED, *(f"{slug}_{key}" if key in FIXED else key for _, key in columns(action))]
 
 
 def rows(jobs: QuerySet, action: str, viewer: User) -> Iterator[list]:
