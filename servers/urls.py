@@ -5,7 +5,7 @@ from importlib import import_module
 from django.urls import include, path
 
 from servers import catalog
-from servers.views import bulk, enrol, listing, saved_filters, server, settings
+from servers.views import bulk, enrol, listing, saved_filters, server, settings, transfer
 
 _pages = [
     path("", listing.index, name="list"),
@@ -14,6 +14,10 @@ _pages = [
     path("filters/", saved_filters.keep, name="keep-filter"),
     path("filters/<int:pk>/delete/", saved_filters.delete, name="delete-filter"),
     path("add/", enrol.add, name="add"),
+    path("import/", transfer.start, name="import"),
+    path("import/<uuid:token>/", transfer.draft, name="import-draft"),
+    path("import/<uuid:token>/done/", transfer.done, name="import-done"),
+    path("export/", transfer.export, name="export"),
     path("<uuid:pk>/", server.overview, name="server"),
     path("<uuid:pk>/services/", server.services, name="services"),
     path("<uuid:pk>/jobs/", server.jobs, name="jobs"),

@@ -20,6 +20,10 @@ PAGES = {
     "bulk": (RUNNERS, {GET, POST}),
     "keep-filter": (EVERYBODY, {POST}),
     "delete-filter": (EVERYBODY, {POST}),
+    "import": (ADMINISTRATORS, {GET, POST}),
+    "import-draft": (ADMINISTRATORS, {GET, POST}),
+    "import-done": (ADMINISTRATORS, {GET, POST}),
+    "export": (ADMINISTRATORS, {GET}),
     "add": (ADMINISTRATORS, {GET, POST}),
     "server": (EVERYBODY, {GET}),
     "services": (EVERYBODY, {GET}),
@@ -36,8 +40,9 @@ PAGES = {
     "restore": (ADMINISTRATORS, {POST}),
     "delete": (ADMINISTRATORS, {GET, POST}),
 }
-ARGUMENTS = {"bulk": ["server", "check"], "delete-filter": [1]}
-OF_ONE_SERVER = sorted(set(PAGES) - {"list", "archived", "add", "keep-filter", *ARGUMENTS})
+TOKEN = "6f9c2b1e-8d3a-4f5b-9c7d-0a1b2c3d4e5f"
+ARGUMENTS = {"bulk": ["server", "check"], "delete-filter": [1], "import-draft": [TOKEN], "import-done": [TOKEN]}
+OF_ONE_SERVER = sorted(set(PAGES) - {"list", "archived", "add", "keep-filter", "import", "export", *ARGUMENTS})
 
 
 def url(name: str, server=None) -> str:
