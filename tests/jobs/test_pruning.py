@@ -39,6 +39,11 @@ def kept(settings):
     return keep
 
 
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    monkeypatch.setattr(pruning, "REST", 0)
+
+
 def test_output_goes_with_age_and_the_job_says_so(kept):
     old, young = ended(31, lines=3), ended(29, lines=3)
     silent = ended(31)
@@ -69,6 +74,22 @@ def test_too_many_lines_cost_the_oldest_jobs_theirs(kept):
     pruning.prune(NOW)
     assert left() == {newest.pk: 3}
     assert set(Job.objects.filter(output_pruned_at=NOW)) == {oldest, middle}
+
+
+@pytest.mark.parametrize(
+    ("enough", "taken"),
+    [
+        (None, [[1, 2], [3], [4]]),
+        (1, [[1]]),
+        (4, [[1, 2]]),
+        (5, [[1, 2]]),
+        (6, [[1, 2], [3]]),
+        (99, [[1, 2], [3], [4]]),
+    ],
+)
+def test_whole_jobs_are_taken_a_few_lines_at_a_time(monkeypatch, enough, taken):
+    monkeypatch.setattr(pruning, "LINES", 5)
+    assert list(pruning.chunks([(1, 3), (2, 2), (3, 9), (4, 1)], enough)) == taken
 
 
 def test_a_job_with_more_lines_than_one_transaction_takes_loses_them_all(kept, monkeypatch):
