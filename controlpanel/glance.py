@@ -97,11 +97,11 @@ def waiting(user: User) -> list[dict]:
 def batches(user: User) -> tuple[list[dict], list[dict]]:
     """What goes on or is to begin on several servers, and what was asked for last, as lines of a list."""
     jobs = Job.objects.visible_to(user)
-    going = Batch.objects.filter(pk__in=jobs.live().filter(rank__gt=0).order_by().values("batch"))
-    rows = going.select_related("asked_by").defer("options").order_by("-pk")
-    live = list(rows[: SHOWN + 1])
-    past = Batch.objects.visible_to(user).select_related("asked_by").defer("options").order_by("-pk")
-    last = list(past.exclude(pk__in=[batch.pk for batch in live])[:SHOWN])
+    # Ids first: asked for the newest batches that have a live job, PostgreSQL walks through every job there ever was.
+    alive = sorted(jobs.live().filter(rank__gt=0).order_by().values_list("batch", flat=True).distinct(), reverse=True)
+    known = Batch.objects.select_related("asked_by").defer("options").order_by("-pk")
+    live = list(known.filter(pk__in=alive[: SHOWN + 1]))
+    last = list(known.visible_to(user).exclude(pk__in=alive)[:SHOWN])
     tallies = verdicts.tallies(jobs.filter(batch__in=[batch.pk for batch in (*live, *last)]))
     alone = [pk for pk, tally in tallies.items() if tally.total == 1]
     single = {job.batch_id: job for job in jobs.filter(batch__in=alone).select_related("server").defer("result")}

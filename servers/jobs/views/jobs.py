@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -30,15 +31,24 @@ def job_list(request: HttpRequest) -> HttpResponse:
     listing = Listing(
         request,
         Job.objects.visible_to(request.user).with_names().defer("result", "batch__options"),
-        search=("server__name__icontains", "outcome__icontains") if in_full else ("server__name__icontains",),
+        search=(_on_server, _with_outcome) if in_full else (_on_server,),
         filters=_filters(request),
         sorts={"asked": ("pk",), "server": ("server__name", "-pk"), "state": ("status", "-pk")},
         default_sort="-asked",
     )
-    placeholder = "Search servers and outcomes" if in_full else "Search servers"
+    placeholder = "Search servers and what went wrong" if in_full else "Search servers"
     context = {"listing": listing, "rows": _rows(listing.rows, request.user), "placeholder": placeholder}
     context |= {"tabs": tabs("jobs:list")} | pause_context(request.user)
     return page.render(request, "jobs/list.html", context)
+
+
+def _on_server(word: str) -> Q:
+    return Q(server__in=Server.objects.filter(name__icontains=word).order_by().values("pk"))
+
+
+def _with_outcome(word: str) -> Q:
+    """What went well says the same everywhere, and reading a hundred thousand such sentences takes too long."""
+    return ~Q(status=Status.SUCCEEDED) & Q(outcome__icontains=word)
 
 
 def _filters(request: HttpRequest) -> list[Filter]:
