@@ -45,6 +45,7 @@ class _Book:
     present: dict[str, Present]
     lines: dict[str, int] = field(default_factory=dict)
     places: dict[tuple, tuple[int, str]] = field(default_factory=dict)
+    doors: dict[tuple, str] = field(default_factory=dict)  # address and port alone, whatever the way there
 
 
 def judge(rows: Iterable[Row], present: Iterable[Present], *, user: str, max_jumps: int) -> Judged:
@@ -53,6 +54,7 @@ def judge(rows: Iterable[Row], present: Iterable[Present], *, user: str, max_jum
     book = _Book({server.name.lower(): server for server in present})
     for server in book.present.values():
         book.places.setdefault((server.address, server.port, server.jump.lower()), (0, server.name))
+        book.doors.setdefault((server.address, str(server.port)), server.name)
     rows = list(rows)[:MAX_SERVERS]
     tidy = [row for row in (_tidied(row, user, notes) for row in rows) if row is not None]
     tidy = _resolved(tidy, book, notes)
@@ -71,6 +73,9 @@ def judge(rows: Iterable[Row], present: Iterable[Present], *, user: str, max_jum
         elif other:
             there.append((row, other, book.present[other.lower()].archived))
         else:
+            if (twin := book.doors.setdefault((row.address, row.port), row.name)) != row.name:
+                text = f"{row.name} has the address and port of {twin}, by another way."
+                notes.notice(row.line, "address", text, "Leave it out if the two are one machine.")
             book.lines[row.name.lower()] = row.line
             book.places[row.address, int(row.port), row.jump.lower()] = row.line, row.name
             add.append(row)

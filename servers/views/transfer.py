@@ -1,5 +1,7 @@
 """Servers in from a file and out to one. An import is a dry run until somebody says yes."""
 
+from dataclasses import replace
+
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -91,7 +93,8 @@ def draft(request, token):
         if request.POST.get("count") == str(len(judged.add)) and judged.add:
             return _add(request, made, judged.add)
         messages.warning(request, "The servers in the panel changed meanwhile. Look again; nothing was added.")
-    faults = [problem for problem in judged.problems if not problem.notice]
+    problems = [replace(found, field=delimited.LABELS.get(found.field, found.field)) for found in judged.problems]
+    faults = [problem for problem in problems if not problem.notice]
     context = {
         "draft": made,
         "format": formats.FORMATS[made.kind].label,
@@ -106,7 +109,7 @@ def draft(request, token):
         "faults": faults,
         "more": judged.more,
         "fault_lines": len({problem.line for problem in faults}),
-        "notices": [problem for problem in judged.problems if problem.notice],
+        "notices": [problem for problem in problems if problem.notice],
     }
     return page.render(request, "servers/import_draft.html", context)
 

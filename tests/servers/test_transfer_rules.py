@@ -83,7 +83,12 @@ def test_the_second_of_two_equal_names_or_places_names_the_first():
 
 def test_the_same_private_address_behind_two_jump_servers_is_two_servers():
     rows = [Row(2, "j1"), Row(3, "j2"), Row(4, "a", "10.0.0.1", jump="j1"), Row(5, "b", "10.0.0.1", jump="j2")]
-    assert len(judge(*rows).add) == 4
+    judged = judge(*rows)
+    assert len(judged.add) == 4
+    assert said(judged) == [
+        "line 5, address: b has the address and port of a, by another way. Leave it out if the two are one machine."
+    ]
+    assert judged.problems[0].notice
 
 
 def test_a_server_that_is_there_by_name_or_by_place_is_left_alone():
