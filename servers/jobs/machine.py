@@ -7,6 +7,7 @@
 A run acts for the fence it was claimed with. Whoever holds an older fence moves nothing and writes nothing.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -31,6 +32,8 @@ MOVES: dict[str, tuple[frozenset[Status], Status]] = {
 }
 ENDINGS = ("succeed", "fail", "error", "stop")
 FIRST_RETRY, SLOWEST_RETRY = 5, 300  # seconds between looks at a server that stays away
+LOST_FOR_GOOD = timedelta(hours=6)
+WORKERS_LOST = 5  # claims of a job that never got as far as its server
 WAKE = 200  # messages that wake every thread of every worker; awake, they `take` until nothing waits
 
 PATIENT = ("sign-in", "host-key-changed", "host-key-unknown", "root")
@@ -61,15 +64,39 @@ def ready() -> Q:
     return may_begin() | Q(status=Status.LOST_CONTACT)
 
 
+def hopeless(now: datetime) -> Q:
+    """Jobs out of contact that nobody is to look at again: the sweeper ends them."""
+    idle = Q(submitted_at__isnull=True)
+    return (
+        Q(lost_at__lte=now - LOST_FOR_GOOD)
+        | idle & Q(fence__gte=WORKERS_LOST)
+        | idle & Q(cancel_asked_at__isnull=False)
+    )
+
+
+def due(now: datetime) -> JobQuerySet:
+    """Jobs out of contact that are to be looked at again now, the longest due first."""
+    return Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now).exclude(hopeless(now)).order_by("due_at")
+
+
+def turn() -> JobQuerySet:
+    """What may begin, in the order in which it does."""
+    return Job.objects.filter(may_begin()).order_by("rank", "id")
+
+
 def take() -> Job | None:
-    """Claims the job whose turn it is, or None: nothing waits that may begin. Workers that take at once get different
-    jobs: PostgreSQL passes over what another one is taking, SQLite lets one transaction in at a time."""
-    turn = Job.objects.filter(may_begin()).order_by("rank", "id")
+    """Claims the job whose turn it is: one out of contact that is due, whose server may be half changed, else the first
+    of what may begin; None when there is none. Workers that take at once get different jobs: PostgreSQL passes over
+    what another one is taking, SQLite lets one transaction in at a time."""
     with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            turn = turn.select_for_update(skip_locked=True)
-        first = turn.values_list("pk", flat=True).first()
+        first = _first(due(timezone.now())) or _first(turn())
         return _claim(first) if first else None
+
+
+def _first(jobs: JobQuerySet) -> int | None:
+    if connection.features.has_select_for_update_skip_locked:
+        jobs = jobs.select_for_update(skip_locked=True)
+    return jobs.values_list("pk", flat=True).first()
 
 
 def claim(job_id: int) -> Job | None:
@@ -91,7 +118,7 @@ def _claim(job_id: int) -> Job | None:
         cause="",
         hint="",
     )
-    return Job.objects.select_related("server", "batch__asked_by").get(pk=job_id) if claimed else None
+    return Job.objects.select_related("server__ssh_key", "batch__asked_by").get(pk=job_id) if claimed else None
 
 
 def hold(job: Job, **fields) -> bool:
@@ -99,8 +126,11 @@ def hold(job: Job, **fields) -> bool:
     return bool(_mine(job).filter(status=Status.RUNNING).update(lease_until=lease_end(), **fields))
 
 
-def finish(job: Job, ending: str, *, outcome: str, **fields) -> bool:
-    """Ends a run by one of ENDINGS and closes the steps it left open. False: the lease was lost before."""
+def finish(job: Job, ending: str, *, outcome: str, record: Callable[[], None] = lambda: None, **fields) -> bool:
+    """Ends a run by one of ENDINGS and closes the steps it left open. False: the lease was lost before.
+
+    record: writes what the run did, in the transaction that ends it.
+    """
     if ending not in ENDINGS:
         raise ValueError(ending)
     now = timezone.now()
@@ -110,6 +140,7 @@ def finish(job: Job, ending: str, *, outcome: str, **fields) -> bool:
             _mine(job), ending, outcome=outcome, finished_at=now, lease_until=None, due_at=None, lost_at=None, **fields
         )
         if ended:
+            record()
             close_steps(job, left_open, now)
     return bool(ended)
 
@@ -132,6 +163,7 @@ def lose_contact(job: Job, *, outcome: str, cause: str = "lost-contact", hint: s
             hint=hint,
             lease_until=None,
             due_at=now + timedelta(seconds=pause),
+            rung_at=None,
             lost_at=Coalesce(F("lost_at"), now),
         )
     )
@@ -139,7 +171,7 @@ def lose_contact(job: Job, *, outcome: str, cause: str = "lost-contact", hint: s
 
 def look_again(server: Server) -> int:
     """What kept the panel from a server is mended: its jobs out of contact need not sit out their pause."""
-    return Job.objects.filter(server=server, status=Status.LOST_CONTACT).update(due_at=timezone.now())
+    return Job.objects.filter(server=server, status=Status.LOST_CONTACT).update(due_at=timezone.now(), rung_at=None)
 
 
 def expire(now: datetime) -> int:
@@ -152,6 +184,7 @@ def expire(now: datetime) -> int:
         hint="Nothing to do: another worker takes the job up and looks at the server.",
         lease_until=None,
         due_at=now,
+        rung_at=None,
         lost_at=Coalesce(F("lost_at"), now),
     )
 
@@ -223,4 +256,4 @@ def ask_to_cancel(job: Job, *, by: User | None) -> bool:
         pk=job.pk, status__in=(Status.RUNNING, Status.LOST_CONTACT), cancel_asked_at__isnull=True
     )
     now = timezone.now()
-    return bool(asked.update(cancel_asked_by=by, cancel_asked_at=now, due_at=now))
+    return bool(asked.update(cancel_asked_by=by, cancel_asked_at=now, due_at=now, rung_at=None))

@@ -5,7 +5,7 @@ from django.db import transaction
 from controlpanel.access import audit
 from controlpanel.access.models import User
 from servers.jobs import bell, machine
-from servers.jobs.models import Job, Pause
+from servers.jobs.models import Pause
 
 _PANEL = ("panel", "", audit.PANEL)
 
@@ -37,5 +37,4 @@ def resume(*, by: User | str | None) -> bool:
 
 
 def _ring() -> None:
-    turn = Job.objects.filter(machine.may_begin()).order_by("rank", "id")
-    bell.ring(list(turn.values_list("pk", flat=True)[: machine.WAKE]))
+    bell.ring(list(machine.turn().values_list("pk", flat=True)[: machine.WAKE]))

@@ -2,15 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
 from django.utils import timezone
 
 from servers.jobs import bell, machine, rollout
 from servers.jobs.models import Job, JobQuerySet, Status
 
-RING_AGAIN = timedelta(seconds=15)  # a queued job not taken by then was not heard
-LOST_FOR_GOOD = timedelta(hours=6)
-WORKERS_LOST = 5  # claims of a job that never got as far as its server
+RING_AGAIN = timedelta(seconds=15)  # what was not taken by then was not heard
 BATCH = 1000
 
 
@@ -19,30 +16,13 @@ def sweep() -> None:
     whose worker was killed between its job's end and the next move."""
     now = timezone.now()
     machine.expire(now)
-    due = Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now).order_by("due_at")
-    for job in due.filter(_hopeless(now))[:BATCH]:
+    lost = Job.objects.filter(status=Status.LOST_CONTACT, due_at__lte=now)
+    for job in lost.filter(machine.hopeless(now))[:BATCH]:
         _end(job)
-    _ring(due, list(due.values_list("pk", flat=True)[: machine.WAKE]), now, due_at=now + RING_AGAIN)
-    _ring_for_the_next(now)
+    _ring(machine.due(now), now)
+    _ring(machine.turn(), now)
     for batch in rollout.waiting():
         rollout.advance(batch)
-
-
-def _ring_for_the_next(now: datetime) -> None:
-    """Only for those whose turn is next, however many thousands wait behind them: a worker that wakes takes one job
-    after the other by itself."""
-    turn = Job.objects.filter(machine.may_begin()).order_by("rank", "id")[: machine.WAKE]
-    unheard = [pk for pk, rung_at in turn.values_list("pk", "rung_at") if not rung_at or rung_at <= now - RING_AGAIN]
-    _ring(Job.objects.filter(status=Status.QUEUED), unheard, now)
-
-
-def _hopeless(now: datetime) -> Q:
-    idle = Q(submitted_at__isnull=True)
-    return (
-        Q(lost_at__lte=now - LOST_FOR_GOOD)
-        | idle & Q(fence__gte=WORKERS_LOST)
-        | idle & Q(cancel_asked_at__isnull=False)
-    )
 
 
 def _end(job: Job) -> None:
@@ -65,7 +45,10 @@ def _end(job: Job) -> None:
         )
 
 
-def _ring(jobs: JobQuerySet, ids: list[int], now: datetime, **fields) -> None:
-    """Marks before ringing, so that the next sweep, or another sweeper, does not ring for the same jobs."""
-    if ids and jobs.filter(pk__in=ids).order_by().update(rung_at=now, **fields):
-        bell.ring(ids)
+def _ring(jobs: JobQuerySet, now: datetime) -> None:
+    """Only for those whose turn is next, however many thousands wait behind them: a worker that wakes takes one job
+    after the other by itself. Marks before ringing, so that the next sweep, or another sweeper, does not ring again."""
+    next_ones = jobs.values_list("pk", "rung_at")[: machine.WAKE]
+    unheard = [pk for pk, rung_at in next_ones if not rung_at or rung_at <= now - RING_AGAIN]
+    if unheard and jobs.filter(pk__in=unheard).order_by().update(rung_at=now):
+        bell.ring(unheard)

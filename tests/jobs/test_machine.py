@@ -138,10 +138,34 @@ def test_the_one_whose_turn_it_is_begins_a_single_server_before_a_batch():
 
 
 @pytest.mark.django_db
-def test_what_is_held_back_over_time_or_out_of_contact_is_nobodys_turn():
+def test_a_server_that_may_be_half_changed_is_looked_at_before_another_job_begins():
+    """A worker that is busy with a batch for an hour takes up what another one was killed over."""
+    waiting, now = JobFactory(), timezone.now()
+    JobFactory(lost=True, due_at=now + timedelta(minutes=5))
+    later = JobFactory(lost=True, due_at=now - timedelta(seconds=1), rank=1)
+    first = JobFactory(lost=True, due_at=now - timedelta(seconds=9), submitted_at=now, rank=1)
+    assert [machine.take() for _ in range(4)] == [first, later, waiting, None]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"fence": machine.WORKERS_LOST},
+        {"cancel_asked_at": timezone.now()},
+        {"submitted_at": timezone.now(), "lost_at": timezone.now() - timedelta(hours=7)},
+    ],
+)
+def test_what_the_sweeper_is_to_end_is_not_taken_once_more(row):
+    JobFactory(lost=True, due_at=timezone.now() - timedelta(seconds=1), **row)
+    assert machine.take() is None
+
+
+@pytest.mark.django_db
+def test_what_is_held_back_over_time_or_not_due_is_nobodys_turn():
     JobFactory(released_at=None)
     JobFactory(batch__ends_at=timezone.now() - timedelta(seconds=1))
-    lost = JobFactory(lost=True)
+    lost = JobFactory(lost=True, due_at=timezone.now() + timedelta(minutes=1))
     JobFactory(succeeded=True)
     assert machine.take() is None
     assert [job.pk for job in Job.objects.all() if machine.claim(job.pk)] == [lost.pk]
@@ -158,8 +182,7 @@ def test_a_pause_lets_nothing_begin_and_what_is_lost_be_looked_at():
 
 @pytest.mark.django_db
 def test_finding_the_next_job_reads_an_index_and_not_the_finished_ones():
-    turn = Job.objects.filter(machine.may_begin()).order_by("rank", "id")
-    assert "jobs_whose_turn" in turn.values_list("pk", flat=True)[:1].explain()
+    assert "jobs_whose_turn" in machine.turn().values_list("pk", flat=True)[:1].explain()
 
 
 @pytest.mark.django_db(transaction=True)
