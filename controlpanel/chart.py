@@ -60,7 +60,7 @@ def stack(days: Sequence[date], outcomes: Sequence[str], counts: Mapping[tuple[d
         first = number == 0 or day.day == 1
         total = sum(count for _, count in told)
         bars.append(Bar(day, told, tuple(segments), total, _p((number + 0.5) * room), first))
-    lines = tuple((value, _p(100 - value * 100 / top)) for value in (0, *((top // 2,) if top > 1 else ()), top))
+    lines = tuple((value, _p(100 - value * 100 / top)) for value in (0, top // 2, top))
     totals = {outcome: sum(dict(bar.counts)[outcome] for bar in bars) for outcome in outcomes}
     return Chart(tuple(bars), lines, totals)
 
@@ -75,13 +75,12 @@ def _heights(counts: Sequence[tuple[str, int]], top: int) -> list[tuple[str, int
 
 
 def ceiling(totals: Iterable[int]) -> int:
-    """The top of the scale: 1, or the next 2, 4, 6, 10, 20, 40 … that holds every total; its half is a whole number."""
-    highest = max(totals, default=0)
-    if highest <= 1:
-        return 1
+    """The top of the scale: the next of 4, 6, 8, 10, 20, 40, 60 … that holds every total; its half is a whole number.
+    Never less than 4, so that a single email is no full bar."""
+    highest = max(4, *totals, 0)
     power = 1
     while True:
-        for step in (2, 4, 6, 10):
+        for step in (2, 4, 6, 8, 10):
             if step * power >= highest:
                 return step * power
         power *= 10

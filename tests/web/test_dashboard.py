@@ -186,3 +186,12 @@ def test_a_refresh_leaves_the_history_alone(administrator_client, fleet):
     answer = administrator_client.get("/?part=now", headers={"HX-Request": "true"})
     assert "chart" not in answer.context
     assert 'id="live"' in answer.content.decode()
+
+
+def test_a_job_kept_for_tonight_leaves_the_state_as_it_is(administrator_client, fleet):
+    job = factories.JobFactory(server=fleet[1], action="gateway.install", released_at=None)
+    assert numbers(administrator_client)["working"] == 1
+    assert listed(administrator_client, "/servers/?state=checking") == 0
+    job.released_at = timezone.now()
+    job.save()
+    assert numbers(administrator_client) | {"working": 0, "checking": 1} == numbers(administrator_client)
