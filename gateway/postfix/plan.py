@@ -55,7 +55,8 @@ def _with(facts: Facts, wanted: Wanted, relay: Relay, key: bytes) -> Plan:
         todo.append(steps.write_maps(target.maps))
     text = maincf.encode(target.text)
     if rewrite:
-        todo.append(steps.check(text, dict(target.record.settings)))
+        runs_ours = found is not None and verb == "reload" and not missing
+        todo.append(steps.check(text, dict(target.record.settings), values_only=runs_ours))
         todo.append(steps.configure(text, facts.main_cf_digest, target.record))
     if verb:
         todo.append(running.service(verb, facts.log_source, enable=not facts.enabled))

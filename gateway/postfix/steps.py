@@ -65,10 +65,16 @@ rmdir {paths.MAPS} 2>/dev/null || :
     )
 
 
-def check(text: bytes, settings: dict[str, str]) -> Step:
+def check(text: bytes, settings: dict[str, str], *, values_only: bool = False) -> Step:
     """Postfix reads the new main.cf in a directory aside. `postfix check` exits 0 on unknown parameters, so anything on
-    stderr that the present configuration does not also say is a failure, and every value is read back."""
+    stderr that the present configuration does not also say is a failure, and every value is read back.
+
+    values_only: for a Postfix that already runs on a configuration of ours. Of what `postfix check` finds only a fatal
+    value can be new there, and `postmap` dies of those as well, in a fortieth of the time.
+    """
     names = " ".join(settings)
+    fatal = "postmap{} -q x 'inline:{{x=y}}'" if values_only else "postfix{} check"
+    aside, here = fatal.format(' -c "$T"'), fatal.format("")
     return Step(
         slug="check",
         title="Check the configuration",
@@ -78,11 +84,11 @@ T={paths.STAGE}
 rm -rf "$T"; mkdir -p "$T"; chmod 0755 "$T"
 cat "$FILES/0" >"$T/main.cf"; cp {paths.MASTER_CF} "$T/master.cf"; chmod 0644 "$T"/*; {_AGE} "$T"/*
 words() {{ sed -e "s#$T#@#g" -e 's#{paths.CONFIG}#@#g' -e 's/line [0-9]*/line/'; }}
-{{ postconf -c "$T" -n || : >"$T/failed"; postfix -c "$T" check || : >"$T/failed"; }} \\
+{{ postconf -c "$T" -n || : >"$T/failed"; {aside} || : >"$T/failed"; }} \\
   2>&1 >/dev/null | words >"$T/said"
 : >"$T/known"
 if [ -s "$T/said" ] && [ -e {paths.MAIN_CF} ]; then
-  {{ postconf -n; postfix check; }} 2>&1 >/dev/null | words >"$T/known" || :
+  {{ postconf -n; {here}; }} 2>&1 >/dev/null | words >"$T/known" || :
 fi
 if grep -vxFf "$T/known" "$T/said" || [ -e "$T/failed" ]; then
   echo "Postfix does not accept the new configuration."; exit 1
@@ -96,7 +102,7 @@ rm -rf "$T"
             File(f"{paths.STAGE}/main.cf", text),
             File(f"{paths.STAGE}/expected", "".join(f"{value}\n" for value in settings.values()).encode()),
         ),
-        show=(f"postconf -c {paths.STAGE} -n", f"postfix -c {paths.STAGE} check"),
+        show=(f"postconf -c {paths.STAGE} -n", fatal.format(f" -c {paths.STAGE}")),
     )
 
 
