@@ -12,7 +12,7 @@ from servers.transfer.reading import MAX_SERVERS, Notes, Problem, Reading, Refus
 _LINE = re.compile(r"\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)")
 _READ = {"hostname", "port", "user", "proxyjump"}
 _KEYS = {"identityfile", "certificatefile", "identityagent"}
-_MAX_WILD = 200
+_MAX_WILD = 100
 _TAGS = re.compile(r"\s*#\s*[Tt]ags:\s*(.*)")
 
 

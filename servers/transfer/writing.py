@@ -56,7 +56,7 @@ def to_ssh_config(rows: Iterable[Row]) -> str:
     return "\n".join(blocks)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
     """No aliases, and an address or a port is never mistaken for another type."""
 
     def ignore_aliases(self, data) -> bool:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
 from controlpanel.web.listing import narrow
-from servers import exports, imports, selecting, validators
+from servers import exports, imports, selecting, sshkeys, validators
 from servers.forms import Text
 from servers.jobs.launch import launch
 from servers.models import HostKey, Server
@@ -150,6 +150,7 @@ def done(request, token):
     counts = servers.aggregate(all=Count("pk"))
     context = {"count": len(result["servers"]), "left": counts["all"], "keys": pinned.count(), "tag": result["tag"]}
     context["keyless"] = counts["all"] - context["keys"]
+    context["paste_command"] = sshkeys.paste_command(sshkeys.panel_key(by=request.user))
     return page.render(request, "servers/import_done.html", context)
 
 

@@ -342,7 +342,7 @@ def test_export_takes_what_the_list_shows(administrator_client):
     factories.ServerFactory(name="db-1", tags=["db"])
     factories.ServerFactory(name="old", archived=True)
     page = administrator_client.get(reverse("servers:export"), {"tag": "web"}).content.decode()
-    assert "1 server of the list as it is narrowed now" in page
+    assert "The 1 server the list shows" in page
     assert "?tag=web&amp;format=csv" in page
     for query, wanted in (({"tag": "web"}, {"web-1"}), ({"q": "db"}, {"db-1"}), ({}, {"web-1", "db-1"})):
         answer = administrator_client.get(reverse("servers:export"), {**query, "format": "csv"})
