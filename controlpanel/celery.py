@@ -1,8 +1,10 @@
 """The doorbell. Messages carry a job id and nothing else; losing all of them loses nothing."""
 
 import os
+import sys
 
 from celery import Celery
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
 
@@ -11,5 +13,20 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "servers.jobs.tasks.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "forget": {"task": "gateway.tasks.forget_unused", "schedule": 3600.0, "options": {"expires": 600}},
     "prune": {"task": "servers.jobs.tasks.prune", "schedule": 3600.0, "options": {"expires": 600}},
 }
+
+
+def worker_command() -> list[str]:
+    """The argument list of a worker process."""
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "controlpanel", "worker", "--pool", "threads"]
+    return [
+        *celery,
+        "--concurrency",
+        str(settings.WORKER_THREADS),
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    ]

@@ -1,5 +1,6 @@
 """Check connection: the panel's own action on every server, a hidden service of the catalogue."""
 
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from controlpanel.access.gate import Permission
@@ -141,10 +142,12 @@ def _keep(server: Server, found: Found) -> None:
     """Onto the row, unless a person moved the server elsewhere meanwhile. A block is never lifted here."""
     same = Server.objects.filter(pk=server.pk, address=server.address, port=server.port, user=server.user)
     facts = found.facts or server.findings.get("facts", {})
-    same.update(findings={"stages": found.stages, "facts": facts}, checked_at=timezone.now())
+    noted = {"findings": {"stages": found.stages, "facts": facts}, "checked_at": timezone.now()}
     if not (found.failure and found.failure["slug"] == "host-key"):  # then trust.offer_host_keys has said how it stands
         reach = Server.Reach.FAILED if found.failure else Server.Reach.OK
-        same.exclude(reach=Server.Reach.KEY_CHANGED).update(reach=reach)
+        blocked = When(reach=Server.Reach.KEY_CHANGED, then=F("reach"))
+        noted["reach"] = Case(blocked, default=Value(reach))
+    same.update(**noted)
 
 
 SERVICE = Service(

@@ -44,6 +44,10 @@ class Lease:
         if time.monotonic() - self._renewed > settings.JOB_LEASE_SECONDS / 2:
             self.renew()
 
+    def release(self) -> None:
+        """The job is over: nobody acts for it any more."""
+        self.lost = True
+
     def lose(self) -> None:
         if not self.lost:
             self.lost = True

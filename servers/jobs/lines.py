@@ -6,7 +6,7 @@ from collections import deque
 from urllib.parse import quote
 
 from servers.remote import clean
-from servers.remote.secret import Secret, mask
+from servers.remote.secret import Secret, cover, revealed
 
 JOB = 600_000  # characters of one job that are kept as they come
 TAIL = 100  # lines of a step that are kept from its end once the job's room is used up
@@ -17,6 +17,7 @@ class Masker:
 
     def __init__(self):
         self._forms: set[Secret] = set()
+        self._texts: tuple[str, ...] = ()
 
     def add(self, secret: Secret | None) -> None:
         if secret is None or not len(secret):
@@ -32,9 +33,10 @@ class Masker:
             forms |= {base64.b64encode(value), quote(text, safe="").encode(), json.dumps(text)[1:-1].encode()}
             forms |= {text.replace("'", "'\\''").encode(), clean.text(text).encode()}
         self._forms |= {Secret(form) for form in forms if form}
+        self._texts = revealed(self._forms)
 
     def __call__(self, text: str) -> str:
-        return mask(text, tuple(self._forms))
+        return cover(text, self._texts)
 
 
 class Budget:

@@ -25,6 +25,11 @@ def workers_present() -> bool:
     return Worker.objects.filter(seen_at__gte=timezone.now() - PRESENT).exists()
 
 
+def ending() -> bool:
+    """Whether this worker was told to end: it finishes what it is doing and begins nothing."""
+    return _ending.is_set()
+
+
 def note() -> None:
     now = timezone.now()
     Worker.objects.update_or_create(name=_name(), defaults={"seen_at": now})

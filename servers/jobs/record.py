@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Sum
 from django.db.models.functions import Length
 from django.utils import timezone
 
-from servers.jobs.lease import FLUSH_SECONDS, Lease
+from servers.jobs.lease import FLUSH_SECONDS, Lease, LeaseLost
 from servers.jobs.lines import Budget, Masker, presentable
 from servers.jobs.models import JobLine, JobStep
 
@@ -18,29 +19,38 @@ State = JobStep.State
 
 
 class Recorder:
-    """The JobSteps and JobLines of one run. Its lock lets the keeper's thread flush while the run's thread waits."""
+    """The JobSteps and JobLines of one run. What happens waits here until the keeper's thread writes it, twice a
+    second, or the end of the run does: most jobs are over before and are written once. The lock is between the two.
+
+    Where no keeper runs (JOB_HEARTBEAT_SECONDS = 0) each step is written as it begins and ends.
+    """
 
     def __init__(self, lease: Lease, masker: Masker):
         self._lease = lease
         self._masker = masker
         self._lock = threading.RLock()
-        self._waiting: list[JobLine] = []
+        self._begun: list[JobStep] = []  # not stored yet
+        self._ended: list[JobStep] = []  # stored while they ran
+        self._lines: list[tuple[JobStep, int, str]] = []
         self._progress: dict = {}
         self._flushed = time.monotonic()
-        job = lease.job
-        self._position = 1 + (job.steps.aggregate(last=Max("position"))["last"] or 0)
+        self._position, self._number, used = self._earlier() if lease.job.fence > 1 else (0, 0, 0)
+        self._budget = Budget(used)
+
+    def _earlier(self) -> tuple[int, int, int]:
+        """What earlier claims of this job have recorded: last position, last number, characters."""
+        job = self._lease.job
         sums = job.lines.aggregate(last=Max("number"), used=Sum(Length("text")))
-        self._number = 1 + (sums["last"] or 0)
-        self._budget = Budget(sums["used"] or 0)
+        return job.steps.aggregate(last=Max("position"))["last"] or 0, sums["last"] or 0, sums["used"] or 0
 
     def left_open(self) -> list[JobStep]:
         """Steps on the server that an earlier worker was following when it was lost."""
         return list(self._lease.job.steps.filter(on_server=True, state=State.RUNNING))
 
     def open(self, slug: str, title: str, on_server: bool = False) -> JobStep:
-        with self._lock, transaction.atomic():
-            self.flush(renew=True)
-            step = JobStep.objects.create(
+        with self._lock:
+            self._position += 1
+            step = JobStep(
                 job=self._lease.job,
                 position=self._position,
                 slug=slug[:60],
@@ -48,7 +58,8 @@ class Recorder:
                 on_server=on_server,
                 started_at=timezone.now(),
             )
-            self._position += 1
+            self._begun.append(step)
+            self._written_at_once()
             return step
 
     def line(self, step: JobStep, text: str) -> None:
@@ -57,15 +68,17 @@ class Recorder:
             for raw in text.removesuffix("\n").split("\n"):
                 for piece in presentable(raw.removesuffix("\r"), self._masker):
                     self._keep(step, self._budget.take(piece))
-            if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            if time.monotonic() - self._flushed >= 2 * FLUSH_SECONDS:  # the keeper is late, or there is none
                 self.flush()
 
     def close(self, step: JobStep, state: str) -> None:
-        with self._lock, transaction.atomic():
+        with self._lock:
             for text in self._budget.end_of_step():
                 self._keep(step, text)
-            self.flush(renew=True)
-            JobStep.objects.filter(pk=step.pk).update(state=state, finished_at=timezone.now())
+            step.state, step.finished_at = state, timezone.now()
+            if step.pk:
+                self._ended.append(step)
+            self._written_at_once()
 
     @contextmanager
     def together(self, **progress) -> Iterator[None]:
@@ -78,14 +91,43 @@ class Recorder:
         """Raises LeaseLost, having written nothing."""
         with self._lock:
             self._flushed = time.monotonic()
-            if not (self._waiting or self._progress or renew):
+            if not (renew or self._begun or self._ended or self._lines or self._progress):
                 return
             with transaction.atomic():
                 self._lease.renew(**self._progress)
-                JobLine.objects.bulk_create(self._waiting)
-            self._waiting, self._progress = [], {}
+                self._store()
+            self._forget()
+
+    def end(self, finish: Callable[[Callable[[], None]], bool]) -> None:
+        """`finish(record)` ends the job, calls `record` in the same transaction, and says whether it was still ours.
+        Raises LeaseLost."""
+        # This lock first, as in `flush`: the keeper may hold it and wait for the database.
+        with self._lock:
+            if not finish(self._store):
+                self._lease.lose()
+                raise LeaseLost
+            self._forget()
+            self._lease.release()
+
+    def _store(self) -> None:
+        for step in self._begun:  # may carry a number from a transaction that was undone
+            step.pk = None
+        JobStep.objects.bulk_create(self._begun)
+        for step in self._ended:
+            JobStep.objects.filter(pk=step.pk).update(state=step.state, finished_at=step.finished_at)
+        JobLine.objects.bulk_create(
+            JobLine(job=self._lease.job, step_id=step.pk, number=number, text=text)
+            for step, number, text in self._lines
+        )
+
+    def _forget(self) -> None:
+        self._begun, self._ended, self._lines, self._progress = [], [], [], {}
+
+    def _written_at_once(self) -> None:
+        if not settings.JOB_HEARTBEAT_SECONDS:
+            self.flush(renew=True)
 
     def _keep(self, step: JobStep, text: str | None) -> None:
         if text is not None:
-            self._waiting.append(JobLine(job=self._lease.job, step=step, number=self._number, text=text))
             self._number += 1
+            self._lines.append((step, self._number, text))

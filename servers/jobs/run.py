@@ -1,5 +1,6 @@
 """What an action gets to work with, and what it gives back."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,7 +17,7 @@ from servers.jobs.lines import Masker
 from servers.jobs.models import Job, JobStep
 from servers.jobs.outcomes import Applied, Cancelled, Conclusion, LostContact, Revoked
 from servers.jobs.record import Recorder
-from servers.models import Server
+from servers.models import Server, sees_all
 from servers.remote.host import Host, Login
 from servers.remote.plan import Plan
 from servers.remote.secret import Secret
@@ -24,6 +25,7 @@ from servers.remote.secret import Secret
 __all__ = ["Applied", "Cancelled", "Conclusion", "LostContact", "Run", "StepLog"]
 State = JobStep.State
 Dial = Callable[[Login], Host]
+WISH_SECONDS = 1.0  # between looks for somebody's wish to stop, while a run only looks at its server
 
 
 def dial(login: Login) -> Host:
@@ -76,11 +78,11 @@ class Run:
         self.recorder = Recorder(self.lease, self._masker)
         self._dial = dial
         self._host: Host | None = None
+        self._asked = time.monotonic()  # the row was read when it was claimed
 
     def __enter__(self) -> "Run":
-        if (
-            not self.handed_over
-        ):  # steps an earlier worker was in the middle of; those of the server go on by themselves
+        # Steps an earlier worker was in the middle of; those of the server go on by themselves.
+        if self.job.fence > 1 and not self.handed_over:
             machine.close_steps(self.job, State.SKIPPED, timezone.now())
         keeper.add(self)
         return self
@@ -162,7 +164,8 @@ class Run:
             earlier = follow.reattach(self)
             if earlier is not None and earlier.finished:
                 return earlier
-        self.check_cancelled()
+        self.lease.check()
+        self._ask()
         return follow.apply(self, plan)
 
     def reattach(self) -> Applied | None:
@@ -171,23 +174,31 @@ class Run:
 
     def check_cancelled(self) -> None:
         """Raises Cancelled when somebody asked for it, Revoked when whoever asked for the job lost the right to it,
-        LeaseLost when another worker holds the job. Call it between steps; opening a step does. Once the server has its
-        script the run goes on to a true conclusion."""
+        LeaseLost when another worker holds the job. Call it between steps; opening a step does. Asks the database once
+        in WISH_SECONDS. Once the server has its script the run goes on to a true conclusion."""
         self.lease.check()
+        if not self.handed_over and time.monotonic() - self._asked >= min(WISH_SECONDS, settings.JOB_HEARTBEAT_SECONDS):
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asked = time.monotonic()
+        self.check_wanted(Job.objects.select_related("batch__asked_by").get(pk=self.job.pk))
+
+    def check_wanted(self, job: Job) -> None:
+        """Whether this row, read a moment ago, is still wanted by somebody who may want it."""
         if self.handed_over:
             return
-        if Job.objects.filter(pk=self.job.pk, cancel_asked_at__isnull=False).exists():
+        if job.cancel_asked_at:
             raise Cancelled
-        if not self._still_allowed():
-            raise Revoked
+        self._check_right(job.batch.asked_by)
 
-    def _still_allowed(self) -> bool:
+    def _check_right(self, person: User | None) -> None:
         """Jobs of the panel itself and of the command line are nobody's."""
-        if self.job.batch.asked_by_id is None:
-            return True
-        person = User.objects.get(pk=self.job.batch.asked_by_id)
-        permission = catalog.find(self.job.action)[1].permission
-        return may(person, permission) and Server.objects.visible_to(person).filter(pk=self.server.pk).exists()
+        if person is None:
+            return
+        seen = sees_all(person) or Server.objects.visible_to(person).filter(pk=self.server.pk).exists()
+        if not (seen and may(person, catalog.find(self.job.action)[1].permission)):
+            raise Revoked
 
     def flush(self) -> None:
         self.recorder.flush()

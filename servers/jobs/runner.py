@@ -4,7 +4,7 @@ import logging
 import traceback
 
 from servers import catalog, trust
-from servers.jobs import machine
+from servers.jobs import machine, rollout
 from servers.jobs.lease import LeaseLost
 from servers.jobs.models import Job
 from servers.jobs.outcomes import Cancelled, Conclusion, LostContact, Revoked
@@ -20,7 +20,7 @@ def run(job_id: int, dial: Dial = dial) -> None:
     """Does the job if nobody else has it: delivering a bell twice runs it once."""
     job = machine.claim(job_id)
     if job is not None:
-        _work(job, dial)
+        work(job, dial)
 
 
 def run_here(job: Job, dial: Dial = dial) -> Job:
@@ -30,31 +30,53 @@ def run_here(job: Job, dial: Dial = dial) -> Job:
     return job
 
 
-def _work(job: Job, dial: Dial) -> None:
+def work(job: Job, dial: Dial = dial) -> None:
+    """Does a job that is claimed, then lets the next of its batch go where the batch goes bit by bit."""
     with Run(job, dial) as run:
         try:
-            _, action = catalog.find(job.action)
-            run.check_cancelled()
-            _conclude(run, action.run(run))
+            _attempt(run)
         except LeaseLost:
             log.warning("Job %s is no longer ours; this worker stops acting on it.", job.pk)
-        except Revoked:
-            _revoke(run)
-        except Cancelled:
-            _stop(run)
-        except LostContact as error:
-            _note_changed_key(run, error.__cause__)
-            _lose(run, str(error), cause=error.cause, hint=error.hint)
-        except RemoteError as error:
-            _remote_error(run, error)
-        except Exception as error:
-            _panel_error(run, error)
+    _advance(job)
+
+
+def _advance(job: Job) -> None:
+    if job.batch.paced:
+        try:
+            rollout.advance(job.batch_id)
+        except Exception:  # the sweeper does it again; this job has ended well
+            log.exception("Batch %s could not go on after job %s; the sweeper tries again.", job.batch_id, job.pk)
+
+
+def _attempt(run: Run) -> None:
+    """Raises LeaseLost; everything else becomes the end of the job."""
+    try:
+        _, action = catalog.find(run.job.action)
+        run.check_wanted(run.job)
+        _conclude(run, action.run(run))
+    except LeaseLost:
+        raise
+    except Revoked:
+        _revoke(run)
+    except Cancelled:
+        _stop(run)
+    except LostContact as error:
+        _note_changed_key(run, error.__cause__)
+        _lose(run, str(error), cause=error.cause, hint=error.hint)
+    except RemoteError as error:
+        _remote_error(run, error)
+    except Exception as error:
+        _panel_error(run, error)
+
+
+def _finish(run: Run, ending: str, **fields) -> None:
+    """The end, and what was recorded until then, in one transaction. Raises LeaseLost."""
+    run.recorder.end(lambda record: machine.finish(run.job, ending, record=record, **fields))
 
 
 def _conclude(run: Run, conclusion: Conclusion) -> None:
-    run.flush()
-    machine.finish(
-        run.job,
+    _finish(
+        run,
         "succeed" if conclusion.succeeded else "fail",
         outcome=run.masked(conclusion.outcome),
         changed=conclusion.changed,
@@ -68,12 +90,12 @@ def _stop(run: Run) -> None:
     outcome = "Cancelled between two steps."
     if run.applied:
         outcome += " Everything was put back." if run.applied.rolled_back else " Not everything was put back."
-    machine.finish(run.job, "stop", outcome=outcome, cause="cancelled", changed=run.changed)
+    _finish(run, "stop", outcome=outcome, cause="cancelled", changed=run.changed)
 
 
 def _revoke(run: Run) -> None:
-    machine.finish(
-        run.job,
+    _finish(
+        run,
         "stop",
         outcome="Stopped before anything was handed to the server: whoever asked for it may no longer do this here.",
         cause="revoked",
@@ -85,6 +107,7 @@ def _revoke(run: Run) -> None:
 def _lose(run: Run, outcome: str, cause: str = "lost-contact", hint: str = "") -> None:
     """The sweeper tries again later; when somebody asked to cancel meanwhile, this was the last try."""
     outcome = run.masked(outcome)
+    run.flush()
     run.job.refresh_from_db(fields=["cancel_asked_at"])
     lost = machine.lose_contact(run.job, outcome=outcome, cause=cause, hint=run.masked(hint) or AFTER_DOUBT)
     if lost and run.job.cancel_asked_at:
@@ -102,9 +125,7 @@ def _remote_error(run: Run, error: RemoteError) -> None:
     if run.handed_over:
         _lose(run, str(error), cause=error.cause, hint=error.hint)
         return
-    machine.finish(
-        run.job, "fail", outcome=run.masked(str(error)), cause=error.cause, hint=run.masked(error.hint), changed=False
-    )
+    _finish(run, "fail", outcome=run.masked(str(error)), cause=error.cause, hint=run.masked(error.hint), changed=False)
 
 
 def _note_changed_key(run: Run, error: BaseException | None) -> None:
@@ -120,8 +141,8 @@ def _panel_error(run: Run, error: Exception) -> None:
         _lose(run, f"The panel broke while following this job ({type(error).__name__}).", cause="panel-error")
         return
     known = bool(getattr(error, "hint", ""))  # one of ours, with a sentence for the operator
-    machine.finish(
-        job,
+    _finish(
+        run,
         "error",
         outcome=(type(error).__doc__ or "").splitlines()[0] if known else f"The panel broke ({type(error).__name__}).",
         cause="panel-error",

@@ -8,12 +8,12 @@ Late acknowledgement brings nothing on top and costs the worker: when the broker
 from celery import shared_task
 from django.utils import timezone
 
-from servers.jobs import presence, pruning, runner, sweeper  # noqa: F401 - importing presence makes a worker note itself
+from servers.jobs import crew, presence, pruning, sweeper  # noqa: F401 - importing presence makes a worker note itself
 
 
 @shared_task(acks_late=False)
 def run(job_id: int) -> None:
-    runner.run(job_id)
+    crew.wake(job_id)
 
 
 @shared_task(acks_late=False)

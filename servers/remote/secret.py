@@ -1,6 +1,7 @@
 """A secret is a type of its own, so that no formatter, log line or page prints it by accident."""
 
 import hmac
+from collections.abc import Iterable
 
 MASK = "••••"
 
@@ -38,8 +39,19 @@ class Secret:
         raise TypeError("a Secret is never pickled: it would travel in a broker message or a cache")
 
 
-def mask(text: str, secrets: "tuple[Secret, ...] | list[Secret]") -> str:
-    """`text` with every secret replaced, longest first so that one inside another leaves no tail."""
-    for secret in sorted((s for s in secrets if len(s) > 0), key=len, reverse=True):
-        text = text.replace(secret.reveal().decode("utf-8", "replace"), MASK)
+def mask(text: str, secrets: Iterable[Secret]) -> str:
+    """`text` with every secret replaced."""
+    return cover(text, revealed(secrets))
+
+
+def revealed(secrets: Iterable[Secret]) -> tuple[str, ...]:
+    """For `cover`, once for many texts: longest first, so that one inside another leaves no tail."""
+    texts = {secret.reveal().decode("utf-8", "replace") for secret in secrets if len(secret) > 0}
+    return tuple(sorted(texts, key=len, reverse=True))
+
+
+def cover(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, MASK)
     return text

@@ -77,7 +77,7 @@ def test_cancelling_stops_between_two_steps():
     person = OperatorFactory()
     claimed = machine.claim(job.pk)
     launch.cancel(job, by=person)
-    runner._work(claimed, dial)
+    runner.work(claimed, dial)
     job.refresh_from_db()
     assert (job.status, job.cause, job.cancel_asked_by) == ("cancelled", "cancelled", person)
     assert not job.steps.exists(), "it had not begun a step"

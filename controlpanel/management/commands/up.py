@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from controlpanel import broker
 from controlpanel.access import links
+from controlpanel.celery import worker_command
 from controlpanel.supervisor import DidNotStart, Part, Supervisor
 
 
@@ -71,11 +72,7 @@ class Command(BaseCommand):
         parts += [
             Part(
                 "worker",
-                [
-                    *celery,
-                    *("worker", "--pool", "threads", "--concurrency", str(settings.WORKER_THREADS)),
-                    *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
-                ],
+                worker_command(),
                 env=calm,
                 grace=30,
             ),
