@@ -1,5 +1,7 @@
 """What is wanted, what is in force, and what is said about it."""
 
+import re
+from base64 import b64encode
 from datetime import timedelta
 
 import pytest
@@ -9,11 +11,14 @@ from django.utils import timezone
 
 from gateway import gateways, smarthosts, values, wanted
 from gateway.gateways import Seen
-from gateway.models import Gateway, Tls
+from gateway.models import Gateway, TestEmail, Tls
 from gateway.values import Values
-from servers.jobs import machine, sweeper
-from servers.jobs.launch import Busy
+from servers.jobs import machine, runner, sweeper
+from servers.jobs.launch import Busy, launch
 from servers.jobs.models import Job
+from servers.models import Server
+from servers.remote.errors import ConnectRefused
+from servers.remote.host import Output
 from servers.remote.secret import Secret
 from tests.factories import GatewayFactory, JobFactory, OwnSmarthostFactory, ServerFactory, SmarthostFactory
 
@@ -183,3 +188,213 @@ def test_a_test_email_that_is_not_through_counts_as_waiting(delivery, waiting):
         gateways.tested(gateway.server, gateway.wanted, result, job=job)
     gateway.refresh_from_db()
     assert (gateway.queued, gateway.last_test["delivery"]) == (waiting, delivery)
+
+
+# ── one answer, in Python and in SQL ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_states_and_in_state_agree_for_every_state_and_with_jobs_at_work():
+    made = [ServerFactory()]
+    for state in Gateway.State:
+        for doubt in (False, True):
+            for job in (None, "gateway.install", "gateway.check", "gateway.test"):
+                gateway = GatewayFactory(state=state, in_doubt=doubt, queued=int(doubt))
+                if job:
+                    JobFactory(server=gateway.server, action=job, mutating=job == "gateway.install")
+                    done = JobFactory(server=gateway.server, action="gateway.install", succeeded=True)
+                    assert not done.live
+                made.append(gateway.server)
+    JobFactory(server=made[0], action="gateway.check", mutating=False)
+    found = gateways.states(made)
+    for word in (*set(gateways.WORDS.values()), "checking", "paused"):
+        in_sql = set(Server.objects.filter(gateways.in_state(word)).values_list("pk", flat=True))
+        assert in_sql == {pk for pk, state in found.items() if state.word == word}, word
+    finer = [set(Server.objects.filter(gateways.in_state(word))) for word in gateways.FINER.values()]
+    assert set.union(*finer) == set(Server.objects.filter(gateways.in_state("needs-you")))
+    assert not set.intersection(*finer)
+
+
+# ── an installation that failed, a gateway somebody changed ──────────────────────────────────────────────────────────
+
+
+class Wire:
+    """A server that answers every look with a Debian 12 on which no Postfix is."""
+
+    sections = dict.fromkeys(
+        (
+            *("audit", "space", "listeners", "packages", "queue", "main.cf", "master.cf", "manifest", "before"),
+            *("record", "added", "removed", "maps", "other-queue"),
+        ),
+        b"",
+    ) | {
+        "os": b"ID=debian\nVERSION_ID=12\nPRETTY_NAME=Debian 12\n",
+        "system": b"uid=0\nsystemd=1\njournal=1\nfqdn=web.example.com\nhostname=web\n",
+        "end": b"end\n",
+    }
+
+    def __init__(self, login):
+        pass
+
+    def run(self, script, **how) -> Output:
+        nonce = re.search(rb"[0-9a-f]{32}", script.encode() if isinstance(script, str) else script.reveal())
+        if nonce is None:
+            raise ConnectRefused  # what is not a look
+        answer = [f"@{n}\n{b64encode(c).decode()}\n.\n" for n, c in ({"nonce": nonce[0]} | self.sections).items()]
+        return Output("".join(answer).encode(), b"", 0, 0.1)
+
+    def close(self) -> None:
+        pass
+
+
+class Dead(Wire):
+    def run(self, script, **how) -> Output:
+        raise ConnectRefused
+
+
+def done(action: str, server, wire=Wire, **options) -> Job:
+    job = launch(f"gateway.{action}", [server], by=None, options=options).jobs.get()
+    return runner.run_here(job, wire)
+
+
+def state_of(server):
+    state = gateways.states([server])[server.pk]
+    assert Server.objects.filter(gateways.in_state(state.word), pk=server.pk).exists()
+    return state
+
+
+def test_a_look_that_differs_is_drift_until_a_proof_or_a_removal(operator_client):
+    server = GatewayFactory(working=True).server
+    job = done("check", server)
+    assert (job.status, job.cause) == ("failed", "drift")
+    assert Gateway.objects.get(server=server).state == Gateway.State.DRIFTED
+    assert state_of(server).word == "needs-you"
+    assert state_of(server).detail.startswith("The server is no longer as it was installed.")
+    text = operator_client.get(reverse("servers:services", args=[server.pk])).content.decode()
+    assert "The server is no longer as it was installed" in text
+    gateways.proved(server, Gateway.objects.get(server=server).wanted, 1, SEEN)
+    assert state_of(server).word == "working"
+    done("check", server)
+    gateways.removed(server, SEEN, forget=False)
+    assert (state_of(server).word, Gateway.objects.get(server=server).reason) == ("absent", "")
+
+
+@pytest.mark.parametrize("wire", [Dead, Wire])
+def test_a_first_installation_that_failed_needs_a_person_and_says_why(wire, operator_client):
+    server = GatewayFactory().server
+    job = done("install", server, wire)
+    assert job.status == "failed", job.outcome
+    assert (state_of(server).word, state_of(server).detail) == ("needs-you", job.outcome)
+    text = operator_client.get(reverse("servers:services", args=[server.pk])).content.decode()
+    assert "The email gateway is not installed." in text
+    assert "The last attempt" in text
+
+
+def test_a_first_installation_without_usable_values_needs_a_person_too():
+    server = GatewayFactory(wanted=SmarthostFactory(username="", password=None, host="a b")).server
+    job = done("install", server)
+    assert (job.cause, state_of(server).word) == ("invalid", "needs-you")
+
+
+def test_a_failed_reinstall_leaves_a_working_gateway_working():
+    server = GatewayFactory(working=True).server
+    assert done("reinstall", server, Dead).status == "failed"
+    assert state_of(server).word == "working"
+
+
+def test_a_dry_run_that_fails_changes_no_state():
+    server = GatewayFactory(in_doubt=True).server
+    assert done("install", server, Dead, dry_run=True).status == "failed"
+    assert state_of(server).word == "unknown"
+
+
+def test_a_cancelled_first_installation_is_simply_not_installed():
+    server = GatewayFactory().server
+    job = launch("gateway.install", [server], by=None).jobs.get()
+
+    class Cancelling(Wire):
+        def run(self, script, **how) -> Output:
+            machine.ask_to_cancel(job, by=None)
+            return super().run(script, **how)
+
+    assert runner.run_here(job, Cancelling).status == "cancelled"
+    assert state_of(server).word == "absent"
+
+
+# ── test emails ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Mailing(Wire):
+    """A server whose sendmail takes the mail and whose log shows how it ended."""
+
+    status = "status=sent (250 2.0.0 Ok: queued as 4XyZ)"
+
+    def run(self, script, **how) -> Output:
+        log = "2026-11-21T12:00:00.000000+00:00 web postfix/smtp[42]: 4A1B2C3D4E: to=<a@example.com>, "
+        relay = "relay=smtp.example.com[203.0.113.9]:587, delay=1.5, delays=0/0/1/0.5, dsn=2.0.0, "
+        return Output(f"::id 4A1B2C3D4E\n{log}{relay}{self.status}\n".encode(), b"", 0, 0.1)
+
+
+class Refusing(Mailing):
+    status = "status=bounced (host smtp.example.com[203.0.113.9] said: 550 5.7.1 not allowed (in reply to RCPT))"
+
+
+def sent(server, wire=Mailing) -> Job:
+    mail = {"sender": "a@example.com", "subject": "s", "body": "b"}
+    return done("test", server, wire, recipient="a@example.com", mail=mail)
+
+
+def test_every_finished_test_leaves_one_row_with_its_provider():
+    gateway = GatewayFactory(working=True)
+    good, bad = sent(gateway.server), sent(gateway.server, Refusing)
+    assert (good.status, bad.status) == ("succeeded", "failed")
+    first, second = TestEmail.objects.order_by("pk")
+    assert (first.job, first.smarthost, first.delivery, first.seconds) == (good, gateway.applied, "sent", 1.5)
+    assert first.reply.startswith("250")
+    assert (second.job, second.delivery, second.cause) == (bad, "bounced", bad.cause)
+
+
+def test_a_server_that_could_not_be_reached_has_no_test_result():
+    assert sent(GatewayFactory(working=True).server, Dead).status == "failed"
+    assert not TestEmail.objects.exists()
+
+
+def test_results_are_counted_by_day_provider_and_outcome_in_one_query(
+    administrator, customer, django_assert_num_queries
+):
+    shared, own = SmarthostFactory(), OwnSmarthostFactory()
+    server, today = own.server, timezone.now()
+    server.people.add(customer)
+    for smarthost, delivery, ago, count in (
+        *((shared, "sent", 0, 2), (shared, "bounced", 0, 1), (shared, "sent", 1, 1)),
+        *((own, "sent", 0, 1), (shared, "sent", 3, 5)),
+    ):
+        for _ in range(count):
+            TestEmail.objects.create(
+                server=server if smarthost == own else ServerFactory(),
+                smarthost=smarthost,
+                at=today - timedelta(days=ago),
+                delivery=delivery,
+            )
+    with django_assert_num_queries(1):
+        rows = TestEmail.objects.by_day(administrator, 3)
+    day = timezone.localdate()
+    counted = {(row["day"], row["smarthost"], row["delivery"]): row["count"] for row in rows}
+    assert counted == {
+        (day - timedelta(days=1), shared.pk, "sent"): 1,
+        (day, None, "sent"): 1,
+        (day, shared.pk, "sent"): 2,
+        (day, shared.pk, "bounced"): 1,
+    }
+    mine = TestEmail.objects.by_day(customer, 3)
+    assert mine == [{"day": day, "smarthost": None, "delivery": "sent", "count": 1}]
+
+
+def test_the_matrix_of_a_batch_is_one_query(django_assert_num_queries):
+    jobs = [JobFactory(action="gateway.test", mutating=False) for _ in range(3)]
+    Job.objects.update(batch=jobs[0].batch)
+    for job in jobs[:2]:
+        gateways.tested(job.server, None, {"delivery": "sent", "reply": "250 Ok", "seconds": 0.5}, job=job)
+    with django_assert_num_queries(1):
+        rows = TestEmail.objects.in_batch(jobs[0].batch_id)
+    assert {row["server"] for row in rows} == {job.server_id for job in jobs[:2]}
+    assert set(rows[0]) == {"server", "job", "delivery", "reply", "cause", "seconds"}

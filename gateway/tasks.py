@@ -1,0 +1,10 @@
+"""What the timetable asks of the gateways."""
+
+from celery import shared_task
+
+from gateway import rotation
+
+
+@shared_task(acks_late=False)
+def forget_unused() -> None:
+    rotation.forget_unused()
