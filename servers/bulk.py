@@ -133,7 +133,7 @@ class PolicyForm(forms.Form):
 
 ARCHIVED = "Archived. Restore it on its Settings tab first."
 KEY = "Its host key waits for somebody to accept or refuse it on its page."
-BUSY = "Another job is changing it. Wait for that job, or cancel it."
+BUSY = "Another job that changes it has not finished. Wait for that job, or cancel it."
 UNREACHABLE = "The last check could not reach it."
 
 
@@ -148,7 +148,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Sorted:
-    """Who goes and who stays out, in order of names. going: {id: name}."""
+    """Who goes and who stays out, in order of names; the reason most have comes first. going: {id: name}."""
 
     going: dict
     left_out: list[LeftOut]
@@ -167,7 +167,8 @@ def sort_out(servers: ServerQuerySet, form: BulkForm, *, try_all: bool = False) 
             reasons.setdefault(reason, []).append(name)
         else:
             going[pk] = name
-    return Sorted(going, [LeftOut(reason, names, reason == UNREACHABLE) for reason, names in reasons.items()])
+    left_out = [LeftOut(reason, names, reason == UNREACHABLE) for reason, names in reasons.items()]
+    return Sorted(going, sorted(left_out, key=lambda out: -len(out.names)))
 
 
 def _held(reach: str, form: BulkForm) -> str:

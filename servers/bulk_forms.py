@@ -29,7 +29,7 @@ class AddTagsForm(TagsForm):
 
     def ask(self, servers: ServerQuerySet, *, by: User, policy: Policy = PLAIN) -> Asked:
         names = self.cleaned_data["tags"]
-        changed = inventory.tag(servers, names, by=by)
+        changed = inventory.tag(servers.only("name"), names, by=by)
         return Asked(None, f"{_servers(changed).capitalize()} tagged {', '.join(names)}.")
 
 
@@ -44,7 +44,7 @@ class RemoveTagsForm(TagsForm):
 
     def ask(self, servers: ServerQuerySet, *, by: User, policy: Policy = PLAIN) -> Asked:
         names = self.cleaned_data["tags"]
-        changed = inventory.untag(servers, names, by=by)
+        changed = inventory.untag(servers.only("name"), names, by=by)
         return Asked(None, f"{', '.join(names).capitalize()} taken from {_servers(changed)}.")
 
 

@@ -133,10 +133,16 @@ class Asking:
             "changed": self.confirmed and not self.same,
             "try_all": self.try_all,
             "form": self.form,
-            "how": self.how if self._settled.action and count > 1 else None,
+            "how": self._how(count),
             "how_open": bool(self.how.errors) or any(self.data.get(f"how-{name}") for name in self.how.fields),
             "count": self.count,
         }
+
+    def _how(self, count: int) -> list[forms.BoundField]:
+        """One server can only wait for its time."""
+        if not self._settled.action:
+            return []
+        return [field for field in self.how.visible_fields() if count > 1 or field.name in ("start_at", "end_at")]
 
     def _back(self) -> str:
         query = self.selection.query

@@ -237,7 +237,9 @@ def test_a_refused_field_stands_beside_it_and_nothing_is_asked(operator_client):
     ):
         answer = confirm(operator_client, everything(), follow_up=typed)
         assert answer.status_code == 422
-        assert answer.context[form].errors[field]
+        found = answer.context[form].errors if form == "form" else {b.name: b.errors for b in answer.context["how"]}
+        assert found[field]
+        assert answer.context["how_open"] or form == "form"
     assert not Batch.objects.exists()
 
 
@@ -256,6 +258,27 @@ def test_the_policy_goes_with_the_batch(operator_client):
     confirm(operator_client, everything(), text="hello", **how)
     made = Batch.objects.get()
     assert (made.canary, made.stop_percent, made.starts_at) == (1, 20, datetime(2099, 1, 2, 2, tzinfo=UTC))
+
+
+def test_one_server_can_wait_for_its_time_and_a_tag_cannot(administrator_client):
+    server = factories.ServerFactory()
+    page = administrator_client.post(url(), ticked(server))
+    assert [field.name for field in page.context["how"]] == ["start_at", "end_at"]
+    assert administrator_client.post(url("server", "tag"), ticked(server)).context["how"] == []
+
+
+def test_too_many_ticks_are_said_on_the_list(operator_client, monkeypatch):
+    monkeypatch.setattr("servers.selecting.MOST", 1)
+    answer = operator_client.post(url(), ticked(*factories.ServerFactory.create_batch(2)), follow=True)
+    assert "select all that match" in answer.content.decode()
+
+
+def test_a_filter_that_is_gone_leaves_nobody(operator_client):
+    factories.ServerFactory()
+    page = operator_client.post(url(), everything("tag=gone"))
+    assert page.context["going"]["total"] == 0
+    assert "Nothing in your list matches any more." in page.content.decode()
+    assert "confirm" not in page.content.decode().split('id="bulk-go"')[1].split("</form>")[0]
 
 
 def test_destruction_wants_the_count_typed(operator_client):

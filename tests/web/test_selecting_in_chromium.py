@@ -138,3 +138,13 @@ def test_a_search_is_saved_and_opened_again(watch, viewer):
     seen.page.get_by_role("link", name="The tens").click()
     expect(seen.page.locator("[data-rows] > tr")).to_have_count(10)
     assert not seen.trouble
+
+
+def test_a_time_is_told_in_the_viewers_own_zone(watch, operator):
+    seen = watch(viewport=WIDE, timezone_id="Asia/Kolkata", locale="en-GB")
+    seen.sign_in(operator)
+    seen.open("/servers/bulk/server/check/?which=all&query=")
+    seen.page.locator(".bulk-how > summary").click()
+    seen.page.fill("[name=how-start_at]", "2099-01-02T02:00")
+    expect(seen.page.get_by_text("2 Jan 2099, 07:30 in Asia/")).to_be_visible()
+    assert not seen.trouble
