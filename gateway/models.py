@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 from django.db import models
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, Count, Exists, F, Func, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Lower, TruncDate
 from django.utils import timezone
 
@@ -24,6 +24,12 @@ class Tls(models.TextChoices):
     NONE = "none", "None: mail travels in the clear"
 
 
+def _count(rows: models.QuerySet) -> Subquery:
+    return Subquery(
+        rows.order_by().annotate(count=Func(F("pk"), function="COUNT")).values("count"), models.IntegerField()
+    )
+
+
 class SmarthostQuerySet(models.QuerySet):
     def shared(self) -> "SmarthostQuerySet":
         return self.filter(server__isnull=True)
@@ -32,10 +38,12 @@ class SmarthostQuerySet(models.QuerySet):
         return self.filter(is_default=True).first()
 
     def with_use(self) -> "SmarthostQuerySet":
-        """Adds `servers`: how many gateways want it or run on it."""
-        used = Count("wanted_by", distinct=True)
-        outgoing = Count("applied_by", distinct=True, filter=~Q(applied_by__wanted=F("pk")))
-        return self.annotate(servers=used + outgoing).order_by(Lower("name"))
+        """Adds `servers`: how many gateways want it or run on it, and `earlier`: those last proved on another password
+        of it than the present one."""
+        # Subqueries: joined to both, every gateway that wants it would meet every gateway that runs on it.
+        using = Gateway.objects.filter(Q(wanted=OuterRef("pk")) | Q(applied=OuterRef("pk")))
+        other = Gateway.objects.filter(applied=OuterRef("pk"), server__archived_at__isnull=True).on_earlier_password()
+        return self.annotate(servers=_count(using), earlier=_count(other)).order_by(Lower("name"))
 
     def unused(self) -> "SmarthostQuerySet":
         return self.filter(wanted_by__isnull=True, applied_by__isnull=True)

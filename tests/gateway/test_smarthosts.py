@@ -253,3 +253,17 @@ def test_an_address_postfix_would_refuse_is_refused_here(address, administrator)
     with pytest.raises(ValidationError) as error:
         smarthosts.create("x", typed(root_address=address), by=administrator)
     assert set(error.value.message_dict) == {"root_address"}
+
+
+def test_use_counts_every_server_once_and_those_on_an_earlier_password(administrator):
+    provider, other = SmarthostFactory(), SmarthostFactory()
+    for _ in range(3):
+        GatewayFactory(wanted=provider, working=True)
+    GatewayFactory(wanted=provider)
+    leaving = GatewayFactory(wanted=provider, working=True)
+    Gateway.objects.filter(pk=leaving.pk).update(wanted=other)
+    found = {row.pk: (row.servers, row.earlier) for row in Smarthost.objects.with_use()}
+    assert found == {provider.pk: (5, 0), other.pk: (1, 0)}
+    smarthosts.change(provider, "p", replace(values.of(provider), password=Secret("new")), by=administrator)
+    found = {row.pk: (row.servers, row.earlier) for row in Smarthost.objects.with_use()}
+    assert found == {provider.pk: (5, 4), other.pk: (1, 0)}
