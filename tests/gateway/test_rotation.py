@@ -14,9 +14,11 @@ from controlpanel.access.models import AuditEntry
 from gateway import gateways, rotation, smarthosts, values
 from gateway.gateways import Seen
 from gateway.models import Gateway, Smarthost
+from servers.jobs import runner
 from servers.jobs.models import Job
 from servers.jobs.rollout import Policy
 from servers.models import Server
+from servers.remote.errors import ConnectRefused
 from servers.remote.secret import Secret
 from tests.factories import GatewayFactory, JobFactory, ServerFactory, SmarthostFactory
 
@@ -183,6 +185,26 @@ def test_until_the_canary_has_succeeded_nobody_else_may_begin(provider, administ
     row = change(provider, administrator, password=NEW)
     batch = rotation.roll_out(row, by=administrator, policy=Policy(canary=1))
     assert batch.jobs.filter(released_at__isnull=False).count() == 1
+
+
+class Dead:
+    """A server nobody answers at."""
+
+    def __init__(self, login):
+        raise ConnectRefused
+
+
+def test_when_the_canary_fails_nobody_else_is_touched(provider, administrator):
+    fleet(provider, 4)
+    row = change(provider, administrator, password=NEW)
+    batch = rotation.roll_out(row, by=administrator)
+    runner.run_here(batch.jobs.get(released_at__isnull=False), Dead)
+    assert batch.jobs.counts() == {"failed": 1, "cancelled": 3}
+    assert not batch.jobs.exclude(status="failed").filter(started_at__isnull=False).exists()
+    assert earlier(provider) == 4
+    assert {state.word for state in gateways.states(Server.objects.all()).values()} == {"working"}
+    assert rotation.roll_back(row, by=administrator) is None
+    assert (earlier(provider), Gateway.objects.filter(applied_revision=3).count()) == (0, 4)
 
 
 def test_busy_and_blocked_servers_are_left_out_with_their_reason(provider, administrator):
