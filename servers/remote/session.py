@@ -18,16 +18,22 @@ NOISE = 64 * 1024  # bytes a server may print before its root shell speaks
 
 
 class Session:
-    """Drives `channel`, on which `door.command(login)` was started. leader: session id there, 0 until known."""
+    """Drives `channel`, on which `door.command(login)` was started. leader: session id there, 0 until known.
 
-    def __init__(self, channel, login: Login, limits: Limits, alive: Callable[[], bool]):
+    trusted: root's shell has spoken on this connection before, so the script need not wait for it once more.
+    """
+
+    def __init__(self, channel, login: Login, limits: Limits, alive: Callable[[], bool], *, trusted: bool = False):
         self.leader = 0
+        self._trusted = trusted
         self._channel, self._login, self._limits = channel, login, limits
         self._pump = Pump(channel, limits, alive)
         self._stdout, self._stderr = Capture(limits.output), Capture(limits.output)
 
     def run(self, parcel: bytes, on_stdout: Callable[[bytes], None] | None) -> Output:
         """Raises RootRefused, SessionRefused, LimitReached (with what was printed), LostContact."""
+        if self._trusted:
+            self._pump.send(parcel, last=True)
         early = self._enter()
 
         def keep(data: bytes) -> None:
@@ -37,7 +43,8 @@ class Session:
 
         if early:
             keep(early)
-        self._pump.send(parcel, last=True)
+        if not self._trusted:
+            self._pump.send(parcel, last=True)
         try:
             while self._pump.turn(keep, self._stderr.add):
                 pass

@@ -8,12 +8,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import lru_cache
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from servers.remote import clean, door, keypair, wire
+from servers.remote.algorithms import CIPHERS, KINDS, MACS
 from servers.remote.errors import (
     ClosedEarly,
     HostKeyChanged,
@@ -34,16 +36,6 @@ from servers.remote.tunnel import Tunnel
 
 CONNECT = Limits(total=30.0, idle=10.0)  # idle: seconds for each of name, TCP, greeting, key exchange, sign-in
 
-# One method of each kind is left out on purpose: CBC and 3DES (Terrapin's other half), MD5 and SHA-1.
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr")
-_MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
-_KINDS = {
-    "ssh-ed25519": ("ssh-ed25519",),
-    "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
-    "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
-    "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
-    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
-}
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14}
 _SIGNALS |= {"TERM": 15, "USR1": 10, "USR2": 12, "BUS": 7, "SYS": 31, "XCPU": 24, "XFSZ": 25}
 
@@ -71,6 +63,16 @@ class _Transport(paramiko.Transport):
         question.add_boolean(True)
         self.line.asked()
         self._send_message(question)
+
+    def ask_to_run(self, channel: paramiko.Channel, command: str) -> None:
+        """`channel.exec_command` without waiting for the answer; a refusal closes the channel."""
+        request = paramiko.Message()
+        request.add_byte(cMSG_CHANNEL_REQUEST)
+        request.add_int(channel.remote_chanid)
+        request.add_string("exec")
+        request.add_boolean(True)
+        request.add_string(command)
+        self._send_user_message(request)
 
     def _parse_channel_open_failure(self, m):
         m.get_int(), m.get_int()
@@ -137,7 +139,7 @@ def offered_keys(address: str, port: int, jump: Login | None = None, limits: Lim
 
 
 def _offered(address: str, port: int, kind: str, via: "SshHost | None", limits: Limits) -> PinnedKey | None:
-    names = tuple(name for known, names in _KINDS.items() if known.startswith(kind) for name in names)
+    names = tuple(name for known, names in KINDS.items() if known.startswith(kind) for name in names)
     try:
         transport = _greet(_reach(address, port, via, limits), names, limits)
     except _OtherKind:
@@ -173,9 +175,9 @@ def _reach(address: str, port: int, jump: "SshHost | None", limits: Limits, pass
 
 
 def _greeted(login: Login, jump: "SshHost | None", limits: Limits, passed) -> "_Transport":
-    pinned = {pin.kind for pin in login.pinned} or set(_KINDS)
+    pinned = {pin.kind for pin in login.pinned} or set(KINDS)
     # A server with several keys must show the pinned one.
-    kinds = tuple(name for kind, names in _KINDS.items() if kind in pinned for name in names)
+    kinds = tuple(name for kind, names in KINDS.items() if kind in pinned for name in names)
     try:
         transport = _greet(_reach(login.address, login.port, jump, limits, passed), kinds, limits)
     except _OtherKind:
@@ -192,7 +194,7 @@ def _greet(sock, names: tuple[str, ...], limits: Limits) -> _Transport:
     """Key exchange with a server that has a host key of the kinds `names`. Raises _OtherKind or RemoteError."""
     transport = _Transport(sock)
     options = transport.get_security_options()
-    options.ciphers, options.digests, options.key_types = _CIPHERS, _MACS, names
+    options.ciphers, options.digests, options.key_types = CIPHERS, MACS, names
     transport.banner_timeout = transport.handshake_timeout = limits.idle
     try:
         transport.start_client(timeout=2 * limits.idle)
@@ -291,6 +293,8 @@ class SshHost:
     def __init__(self, transport: _Transport, login: Login, jump: "SshHost | None"):
         self._transport, self._login, self._jump = transport, login, jump
         self._opening = threading.Lock()
+        self._spoken = False  # root's shell has answered on this connection
+        self._spare: Future | None = None  # a session channel opened ahead, so that the next script goes out at once
 
     def run(
         self,
@@ -300,11 +304,18 @@ class SshHost:
         on_stdout: Callable[[bytes], None] | None = None,
     ) -> Output:
         parcel = door.parcel(script)
-        channel = self._open("session", None, limits)
+        channel = self._session_channel(limits)
         session = None
+        # What sshd forces instead of our command it chose at the sign-in; sudo may change its mind each time.
+        trusted = self._spoken and self._login.sudo == "none"
         try:
-            session = Session(channel, self._login, limits, self._transport.is_active)
-            channel.exec_command(door.command(self._login))
+            session = Session(channel, self._login, limits, self._transport.is_active, trusted=trusted)
+            if trusted:
+                self._transport.ask_to_run(channel, door.command(self._login))
+            else:
+                channel.exec_command(door.command(self._login))
+            if self._spoken:  # a job that comes back once comes back again
+                self._open_ahead(limits)
             return session.run(parcel, on_stdout)
         except paramiko.SSHException:
             raise self._lost() or SessionRefused() from None
@@ -316,7 +327,26 @@ class SshHost:
                 self._end(session)
             raise
         finally:
+            self._spoken = self._spoken or bool(session and session.leader)
             _shut(channel)
+
+    def _session_channel(self, limits: Limits):
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with contextlib.suppress(RemoteError):  # MaxSessions may allow one at a time
+                return spare.result()
+        return self._open("session", None, limits)
+
+    def _open_ahead(self, limits: Limits) -> None:
+        self._spare = spare = Future()
+
+        def open_it() -> None:
+            try:
+                spare.set_result(self._open("session", None, limits))
+            except BaseException as error:  # raised where it is asked for, if at all
+                spare.set_exception(error)
+
+        threading.Thread(target=open_it, name="ssh-ahead", daemon=True).start()
 
     def _end(self, session: Session | None) -> None:
         """Closing a channel ends nothing on the server but its next write (M4), so its session is ended by name."""

@@ -3,12 +3,14 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from servers.remote import errors, ssh
 from servers.remote.host import Limits, PinnedKey
 from servers.remote.secret import Secret
+from tests.fleet.delay import LISTEN, Links
 from tests.remote.onserver import odd_sleep, processes
 from tests.remote.sshd import PASSWORD_SECRET, free_port
 
@@ -194,3 +196,20 @@ def test_jump_servers_are_pinned_too(sshd, own_sshd):
         ssh.connect(inner.login(jump=sshd.login(pinned=(PinnedKey("ssh-ed25519", "AAAA"),))))
     with pytest.raises(errors.TunnelRefused):
         ssh.connect(inner.login(port=free_port(), jump=sshd.login()))
+
+
+def test_a_script_after_the_second_waits_for_the_server_less_often(sshd):
+    login, counted = sshd.login(), []
+    with Links({"it": (login.address, login.port)}, 0.02) as links:
+        far = replace(login, address=LISTEN, port=links.ports["it"])
+        with ssh.connect(far) as host:
+            for number in range(3):
+                links.turns()
+                assert host.run(f"echo {number}").stdout == b"%d\n" % number
+                counted.append(links.turns()["it"])
+    assert counted[2] < counted[0]
+
+
+def test_a_server_that_allows_one_session_at_a_time_takes_script_after_script(own_sshd):
+    with ssh.connect(own_sshd("MaxSessions 1").login()) as host:
+        assert [host.run(f"echo {number}").stdout for number in range(4)] == [b"0\n", b"1\n", b"2\n", b"3\n"]
