@@ -390,3 +390,25 @@ def test_hostile_selections_are_nobody(operator_client):
         assert page.status_code == 200
         assert "<script>" not in page.content.decode().replace("<script src", "")
     assert operator_client.post(url(), QueryDict(urlencode({"servers": "," * 50_000})).dict()).status_code == 302
+
+
+def test_every_entry_opens_and_costs_the_same_for_five_and_for_sixty(administrator_client):
+    factories.SmarthostFactory(default=True)
+
+    def cost(count: int) -> dict[str, int]:
+        for number in range(count - Server.objects.count()):
+            server = factories.ServerFactory()
+            factories.GatewayFactory(server=server, working=bool(number % 2))
+        costs = {}
+        for service, entry in bulk.offered(administrator_client.user):
+            with CaptureQueriesContext(connection) as queries:
+                page = administrator_client.post(url(service.slug, entry.slug), everything())
+            assert page.status_code == 200
+            assert entry.label in page.context["verb"]
+            costs[f"{service.slug}.{entry.slug}"] = len(queries)
+        return costs
+
+    cost(1)
+    few = cost(5)
+    assert cost(60) == few
+    assert max(few.values()) <= 14
