@@ -67,5 +67,5 @@ def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost) -> Conclusion
     meaning = explain(delivery.reply or "\n".join(delivery.evidence), smarthost.preset)
     gateways.tested(run.server, smarthost, kept, cause=meaning.slug, job=run.job)
     result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
-    outcome = f"{OUTCOMES[delivery.delivery]} {meaning.cause}"
+    outcome = f"{OUTCOMES[delivery.delivery]} {meaning.cause} It was sent through {smarthost.host}."
     return Conclusion(False, outcome, cause=meaning.slug, hint=meaning.fix, result=result)
