@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from gateway import smarthosts, values
@@ -471,3 +473,16 @@ def test_only_who_may_name_shared_providers_narrows_the_list_by_them(role, sees,
     text = clients[role].get(reverse("servers:list") + "?values=earlier-password").content.decode()
     assert ("web-0" in text) == (not sees)
     assert "web-1" in text
+
+
+@pytest.mark.parametrize("name", ["edit", "roll-out", "roll-back", "forget"])
+def test_a_providers_pages_cost_the_same_for_three_servers_and_for_thirty(name, administrator_client, rotated, default):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert administrator_client.get(settings_page(name, default)).status_code == 200
+        return len(seen)
+
+    few = queries()
+    for _ in range(27):
+        GatewayFactory(wanted=default, working=True)
+    assert queries() == few <= 14
