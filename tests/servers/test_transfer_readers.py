@@ -1,6 +1,8 @@
 """What each reader makes of right, wrong and strange files (tests/golden/transfer); nothing hostile gets by."""
 
 import json
+import shutil
+import subprocess
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -280,3 +282,19 @@ def test_the_largest_fleet_makes_the_round(kind):
     found = formats.read(formats.write(fleet, kind))
     assert not found.problems
     assert len(found.rows) == MAX_SERVERS
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no OpenSSH client on this machine")
+@pytest.mark.parametrize(
+    "name", ["patterns are defaults and the first value wins", "negation", "values before any host", "an alias twice"]
+)
+def test_openssh_reads_the_same_from_its_configuration(name, tmp_path):
+    text = next(case["text"] for kind, case in CASES if kind == "ssh-config" and case["name"] == name)
+    (tmp_path / "config").write_text(text)
+    for row in formats.read(text, "ssh-config").rows:
+        asked = ["ssh", "-G", "-F", str(tmp_path / "config"), row.name]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+        values = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        assert values["hostname"] == row.address
+        assert values["port"] == (row.port or "22")
+        assert not row.user or values["user"] == row.user
