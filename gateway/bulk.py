@@ -52,8 +52,13 @@ class _Installing(BulkForm):
     def chosen(self) -> Smarthost | None:
         return getattr(self, "cleaned_data", {}).get("provider")
 
+    _moved = 0
+
     def excluded(self, servers: ServerQuerySet) -> dict:
-        return {} if self.chosen else without_values(servers, gateways.fallback(self.viewer))
+        if self.chosen is None:
+            return without_values(servers, gateways.fallback(self.viewer))
+        self._moved = servers.filter(gateway__applied__isnull=False).exclude(gateway__applied=self.chosen).count()
+        return {}
 
     def options(self) -> dict:
         return {"replace_mta": True} if self.cleaned_data["replace_mta"] else {}
@@ -67,8 +72,12 @@ class InstallForm(_Installing):
 
     def effects(self, count: int) -> list[str]:
         through = f"through {self.chosen}" if self.chosen else "through its provider"
+        moved = [
+            f"{_servers(self._moved)} of the selection send{'s' * (self._moved == 1)} through another provider now."
+        ]
         return [
             f"Postfix on {_servers(count)} is set up to hand mail to the internet {through}.",
+            *(moved if self._moved else []),
             PROVED,
             "A server that already is as wanted is left as it is.",
             PUT_BACK,
@@ -177,7 +186,8 @@ class CheckForm(BulkForm):
         return _because(servers.filter(nothing | Q(gateway__isnull=True)), NOT_INSTALLED)
 
     def effects(self, count: int) -> list[str]:
-        return [f"The panel looks whether {_servers(count)} are as they were installed.", "Nothing is changed."]
+        whether = "1 server is as it was installed" if count == 1 else f"{count} servers are as they were installed"
+        return [f"The panel looks whether {whether}.", "Nothing is changed."]
 
 
 class LoadDefaultsForm(BulkForm):

@@ -83,7 +83,9 @@ def test_install_through_a_named_provider_reaches_those_with_another(operator):
     ServerFactory(), GatewayFactory(wanted=other, working=True)
     form = filled(bulk.InstallForm, operator, provider=str(picked.pk), replace_mta="on")
     assert left_out(form) == {}
-    assert str(picked) in " ".join(form.effects(2))
+    told = " ".join(form.effects(2))
+    assert f"through {picked}" in told
+    assert "1 server of the selection sends through another provider now." in told
     assert asked(form, operator).options == {"replace_mta": True}
     assert set(Gateway.objects.values_list("wanted", flat=True)) == {picked.pk}
 
