@@ -134,7 +134,7 @@ class PolicyForm(forms.Form):
 ARCHIVED = "Archived. Restore it on its Settings tab first."
 KEY = "Its host key waits for somebody to accept or refuse it on its page."
 BUSY = "Another job that changes it has not finished. Wait for that job, or cancel it."
-UNREACHABLE = "The last check could not reach it."
+UNREACHABLE = "The last connection check failed."
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def test_the_count_follows_what_is_ticked(watch, administrator):
     seen.open("/servers/bulk/gateway/preview/?which=all&query=")
     page = seen.page
     page.get_by_role("button", name="Preview changes on 54 servers").wait_for()
-    page.get_by_label("Try those the last check could not reach").check()
+    page.get_by_label("Try those whose last check failed").check()
     page.get_by_role("button", name="Preview changes on 60 servers").wait_for()
     page.get_by_role("button", name="Preview changes on 60 servers").click()
     page.wait_for_url("**/jobs/batches/**")
