@@ -29,36 +29,44 @@ def rows_of(database: str, environment: dict[str, str], size: tuple[int, int, in
     with tempfile.TemporaryDirectory(prefix="fleetpost-pages-") as folder:
         bare = {k: v for k, v in os.environ.items() if not k.startswith(("FLEETPOST_", "DJANGO_"))}
         settings = {"FLEETPOST_DATA": f"{folder}/var", "DJANGO_SETTINGS_MODULE": "controlpanel.settings"}
-        asked = json.dumps({"database": database, "size": size, "rounds": rounds})
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.pages", "--measure", asked],
-            env=bare | settings | environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    return json.loads(done.stdout.splitlines()[-1])
+
+        def ask(what: str, **asked):
+            """In a process of its own: the environment names the database, and who measures has not filled it."""
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.pages", what, json.dumps({"database": database, **asked})],
+                env=bare | settings | environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            return json.loads(done.stdout.splitlines()[-1])
+
+        return ask("--measure", made=ask("--fill", size=size), rounds=rounds)
 
 
-def measure(database: str, size: tuple[int, int, int], rounds: int) -> list[dict]:
-    """In a process of its own, whose environment names the database."""
+def fill(database: str, size: tuple[int, int, int]) -> dict:
     import django
 
     django.setup()
-    from django.conf import settings
     from django.core.management import call_command
 
     from benchmarks import fleetdata
 
     call_command("migrate", interactive=False, verbosity=0)
-    settings.STORAGES["staticfiles"]["BACKEND"] = "whitenoise.storage.CompressedManifestStaticFilesStorage"
     call_command("collectstatic", interactive=False, verbosity=0)
     began = time.monotonic()
     made = fleetdata.fill(fleetdata.Size(*size))
     note(f"{database}: {size[0]:,} servers, {size[1]:,} jobs, {size[2]:,} lines in {time.monotonic() - began:.0f} s")
-    worker = subprocess.Popen([sys.executable, "-m", "benchmarks.pages", "--work", json.dumps(asdict(made))])
+    return asdict(made)
+
+
+def measure(database: str, made: dict, rounds: int) -> list[dict]:
+    import controlpanel.asgi  # noqa: F401 the web process, as it starts
+    from benchmarks.fleetdata import Made
+
+    worker = subprocess.Popen([sys.executable, "-m", "benchmarks.pages", "--work", json.dumps(made)])
     try:
-        return [row for who in ("administrator", "customer") for row in _visit(database, who, made, rounds)]
+        return [row for who in ("administrator", "customer") for row in _visit(database, who, Made(**made), rounds)]
     finally:
         worker.terminate()
         worker.wait()
@@ -173,14 +181,16 @@ def main() -> int:
     quick = bool(os.environ.get("QUICK"))
     parser.add_argument("--rounds", type=int, default=5 if quick else 40)
     parser.add_argument("--scale", type=float, default=0.1 if quick else 1.0, help="0.1: a tenth of the rows")
+    parser.add_argument("--fill", help=argparse.SUPPRESS)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.work:
         work(json.loads(chosen.work))
-    if chosen.measure:
-        print(json.dumps(measure(**json.loads(chosen.measure))))
-        return 0
+    for what, asked in ((fill, chosen.fill), (measure, chosen.measure)):
+        if asked:
+            print(json.dumps(what(**json.loads(asked))))
+            return 0
     rows = []
     for database in chosen.database or SIZES:
         size = tuple(max(LEAST, round(count * chosen.scale)) for count in SIZES[database])
