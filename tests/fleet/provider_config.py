@@ -77,6 +77,8 @@ service auth {
 """
 DNS_UNIT = """[Unit]
 Description=Names of the fleet
+# Each server that joins restarts it; systemd would refuse the sixth within ten seconds.
+StartLimitIntervalSec=0
 [Service]
 Type=forking
 PIDFile=/run/fleet-dns.pid
