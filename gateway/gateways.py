@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from controlpanel.access import audit
@@ -77,15 +77,17 @@ def ask(
 ) -> Batch:
     """One batch that makes the servers relay through `smarthost`, or through what each already wants, or through the
     default provider where `by` may choose it. Raises NothingWanted, and launch.Busy, with nothing saved."""
-    servers = list(servers)
-    known = {row.server_id: row.wanted for row in Gateway.objects.filter(server__in=servers).select_related("wanted")}
+    servers = list(servers.only("name", "archived_at") if isinstance(servers, QuerySet) else servers)
+    wanted = Gateway.objects.filter(server__in=[server.pk for server in servers], wanted__isnull=False)
+    known = dict(wanted.values_list("server", "wanted"))
+    rows = Smarthost.objects.in_bulk(set(known.values()))
     default = fallback(by)
-    chosen = {server: smarthost or known.get(server.pk) or default for server in servers}
+    chosen = {server: smarthost or rows.get(known.get(server.pk)) or default for server in servers}
     if without := next((server for server, row in chosen.items() if row is None), None):
         raise NothingWanted(f"{without}: no SMTP provider was chosen.")
     for row in set(chosen.values()):
         rules.ready(values.of(row), has_password=row.has_password)
-    anew = {server: row for server, row in chosen.items() if row != known.get(server.pk)}
+    anew = {server: row for server, row in chosen.items() if row.pk != known.get(server.pk)}
     if anew:
         want(anew, by=by)
     return launch(action, servers, by=by, options=options, policy=policy)
