@@ -5,7 +5,7 @@ import textwrap
 
 from gateway.postfix import paths
 from servers.remote.command import quote
-from servers.remote.facts import section_script
+from servers.remote.facts import Content, section_script
 
 # What provides a sendmail of its own on Debian and Ubuntu; all conflict with the postfix package.
 OTHER_MTAS = (
@@ -77,30 +77,26 @@ def observe_script(nonce: str) -> str:
         raise ValueError("a nonce has 8 to 64 letters, digits, hyphens or underscores")
     parts = {
         "nonce": f"printf %s {quote(nonce)}",
-        "os": "cat /etc/os-release",
+        "os": Content("/etc/os-release"),
         "system": _SYSTEM,
         "packages": _PACKAGE_LIST,
         "audit": "! command -v dpkg >/dev/null || dpkg --audit",
         "space": "stat -f -c '%a %S %d %c %n' / /etc /var /var/lib /var/spool",
         "listeners": """awk '$4 == "0A" && $2 ~ /:0019$/ { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null""",
-        "main.cf": _read(paths.MAIN_CF),
-        "master.cf": _read(paths.MASTER_CF),
-        "manifest": _read(paths.MANIFEST),
-        "before": _read(f"{paths.BEFORE}/main.cf"),
+        "main.cf": Content(paths.MAIN_CF),
+        "master.cf": Content(paths.MASTER_CF),
+        "manifest": Content(paths.MANIFEST),
+        "before": Content(f"{paths.BEFORE}/main.cf"),
         "record": f'for file in {paths.BEFORE}/*; do [ -e "$file" ] && echo "${{file##*/}}"; done',
-        "added": _read(f"{paths.BEFORE}/packages"),
-        "removed": _read(f"{paths.BEFORE}/removed"),
+        "added": Content(f"{paths.BEFORE}/packages"),
+        "removed": Content(f"{paths.BEFORE}/removed"),
         "maps": _maps(nonce),
         "queue": _queue(),
         "other-queue": _OTHER_QUEUE,
         "end": "echo end",
     }
     head = "LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nexport LC_ALL PATH\n"
-    return head + section_script({name: script.strip("\n") for name, script in parts.items()})
-
-
-def _read(path: str) -> str:
-    return f"[ ! -e {path} ] || cat {path}"
+    return head + section_script(parts)
 
 
 def _maps(nonce: str) -> str:
