@@ -30,7 +30,7 @@ class BulkForm(forms.Form):
     """One bulk entry of the catalogue. Subclasses add fields, and say whom they leave out and what they launch.
 
     The generic exclusions (archived, another job running, a changed host key) are made by `sort_out`, not here. The
-    page keeps for itself the names server, servers, which, query, digest, try_all and confirm.
+    page keeps for itself the names server, servers, which, query, digest, newest, try_all and confirm.
     """
 
     action = ""  # "gateway.install"; "" when no job is launched

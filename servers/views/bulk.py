@@ -17,6 +17,7 @@ from controlpanel.web import page
 from servers import catalog, selecting
 from servers.bulk import Asked, BulkForm, PolicyForm, Sorted, offered, sort_out
 from servers.jobs import launch
+from servers.jobs.models import Batch
 from servers.models import Server
 from servers.selecting import Selection
 from servers.views.listing import filters
@@ -38,7 +39,11 @@ def ask(request, service: str, slug: str):
     if not selection:
         messages.info(request, f"{entry.label}: select servers first.")
         return redirect("servers:list")
-    asking = Asking(entry, selection, request.user, data, confirmed=request.method == "POST" and "confirm" in data)
+    confirmed = request.method == "POST" and "confirm" in data
+    if confirmed and (made := _made_already(request.user, entry, data)):
+        messages.info(request, "You asked for this a moment ago: here it is.")
+        return _after(request, Asked(made))
+    asking = Asking(entry, selection, request.user, data, confirmed=confirmed)
     asked = asking.do() if asking.agreed else None
     if asked is None:
         return page.render(request, "servers/bulk.html", asking.context(), status=422 if asking.confirmed else 200)
@@ -50,6 +55,16 @@ def _entry(viewer: User, service: str, slug: str) -> catalog.Bulk:
     if not found:
         raise Http404
     return found[0]
+
+
+def _newest(viewer: User, entry: catalog.Bulk) -> Batch | None:
+    return Batch.objects.filter(asked_by=viewer, action=import_string(entry.form).action).order_by("-pk").first()
+
+
+def _made_already(viewer: User, entry: catalog.Bulk, data: QueryDict) -> Batch | None:
+    """The batch this page has made already: a second click must not send every test email twice."""
+    newest = _newest(viewer, entry)
+    return newest if newest and str(newest.pk) != data.get("newest", str(newest.pk)) else None
 
 
 def _after(request, asked: Asked):
@@ -114,7 +129,7 @@ class Asking:
         return None
 
     def context(self) -> dict:
-        going = self.sorted.going
+        going, newest = self.sorted.going, _newest(self.viewer, self.entry)
         count = len(going)
         names = list(going.values())
         whom = names[0] if count == 1 else f"{count} servers"
@@ -127,7 +142,7 @@ class Asking:
             ],
             "gone": max(0, len(self.selection.ids) - count - sum(len(out.names) for out in self.sorted.left_out)),
             "effects": self._settled.effects(count) if count else [],
-            "carried": self.selection.fields() | {"digest": self.digest},
+            "carried": self.selection.fields() | {"digest": self.digest, "newest": newest.pk if newest else ""},
             "back_url": self._back(),
             "offers_try": self.try_all or any(out.can_try for out in self.sorted.left_out),
             "changed": self.confirmed and not self.same,

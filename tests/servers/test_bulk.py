@@ -14,7 +14,7 @@ from controlpanel.access.models import AuditEntry
 from controlpanel.web.listing import Filter
 from servers import bulk, catalog
 from servers.bulk import BulkForm, moment
-from servers.jobs.models import Batch, Job
+from servers.jobs.models import Batch, Job, Status
 from servers.models import Server, Tag
 from tests import factories
 
@@ -119,6 +119,18 @@ def test_the_page_does_nothing_and_its_button_does_it(operator_client):
     assert answer["Location"] == reverse("jobs:batch", args=[Batch.objects.get().pk])
     assert asked_for() == {server.name for server in servers}
     assert AuditEntry.objects.filter(verb="asked for “Write”", actor=operator_client.user).count() == 3
+
+
+def test_a_second_click_shows_what_the_first_one_made(operator_client):
+    servers = factories.ServerFactory.create_batch(2)
+    page = operator_client.post(url(), ticked(*servers) | {"text": "hello"})
+    agreed = page.context["carried"] | {"confirm": "1", "text": "hello"}
+    first, second = operator_client.post(url(), agreed), operator_client.post(url(), agreed)
+    batch = Batch.objects.get()
+    assert first.url == second.url == reverse("jobs:batch", args=[batch.pk])
+    batch.jobs.update(status=Status.SUCCEEDED)
+    assert confirm(operator_client, ticked(*servers), text="again", again="on").status_code == 302
+    assert Batch.objects.count() == 2, "a page opened afterwards asks anew"
 
 
 def test_one_server_leads_to_its_job(operator_client):
@@ -313,7 +325,7 @@ def test_all_that_match_are_carried_as_the_query(operator_client):
     for number in range(60):
         factories.ServerFactory(name=f"web-{number:02}")
     page = operator_client.post(url(), everything("q=web"))
-    assert page.context["carried"].keys() == {"which", "query", "digest"}
+    assert page.context["carried"].keys() == {"which", "query", "digest", "newest"}
     assert page.content.decode().count('type="hidden"') < 10
 
 
