@@ -71,9 +71,10 @@ def launch(
     return _launch(action, asked, by, options or {}, policy)
 
 
-def retry(jobs: Iterable[Job], *, by: User | str | None, policy: Policy = PLAIN) -> Batch:
-    """Asks finished jobs of one batch again, each new job pointing at the old one: with the batch's options, and all at
-    once unless a policy says otherwise. jobs: rows or a queryset, at least one. Raises StillLive, Busy, Archived."""
+def retry(jobs: Iterable[Job], *, by: User | str | None, policy: Policy | None = None) -> Batch:
+    """Asks finished jobs of one batch again, each new job pointing at the old one: with the batch's options, let loose
+    as `rollout.again` says unless a policy is given. jobs: rows or a queryset, at least one. Raises StillLive, Busy,
+    Archived."""
     columns = ("server", "server__name", "server__archived_at", "pk", "status", "batch")
     if not isinstance(jobs, QuerySet):
         jobs = Job.objects.filter(pk__in=[job.pk for job in jobs])
@@ -82,7 +83,7 @@ def retry(jobs: Iterable[Job], *, by: User | str | None, policy: Policy = PLAIN)
         raise StillLive
     batch = Batch.objects.get(pk=old[0][-1])
     latest = {row[0]: _Asked(*row[:4]) for row in old}
-    return _launch(batch.action, list(latest.values()), by, batch.options, policy)
+    return _launch(batch.action, list(latest.values()), by, batch.options, policy or rollout.again(batch))
 
 
 def cancel(job: Job, *, by: User | str | None) -> bool:

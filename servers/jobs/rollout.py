@@ -1,7 +1,7 @@
 """How the jobs of one batch are let loose: canary, waves, limits, a time. Deciding is pure; `advance` does it."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -47,6 +47,13 @@ def columns(policy: Policy) -> dict:
 
 def policy_of(batch: Batch) -> Policy:
     return Policy(**{name: getattr(batch, name) for name in COLUMNS})
+
+
+def again(batch: Batch) -> Policy:
+    """For retrying jobs of this batch: its care without its times, the servers in the order they had. Where its canary
+    let nobody through, one goes first again."""
+    policy = replace(policy_of(batch), order="given", starts_at=None, ends_at=None)
+    return policy if batch.wave == 0 and batch.stopped_at else replace(policy, canary=0)
 
 
 def waves(count: int, policy: Policy) -> list[int]:

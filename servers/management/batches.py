@@ -2,6 +2,7 @@
 
 from servers.jobs import batchpage, launch, pauses, verdicts
 from servers.jobs.models import Batch, Job
+from servers.jobs.rollout import PLAIN
 from servers.management import console
 
 
@@ -40,12 +41,12 @@ def do_batch(command, options) -> int:
 
 def do_retry(command, options) -> int:
     again = batchpage.to_retry(_batch(options["batch"]).jobs.all())
-    policy = console.policy(options)
+    policy = console.policy(options)  # left alone: as the batch was let loose
     if not again.exists():
         command.stdout.write("Nothing to retry: every job succeeded, has not finished, or was asked for again.")
         return console.OK
     try:
-        made = launch.retry(again, by=console.actor(options["actor"]), policy=policy)
+        made = launch.retry(again, by=console.actor(options["actor"]), policy=None if policy == PLAIN else policy)
     except (launch.Busy, launch.Archived) as error:
         command.stderr.write(f"{error} {error.hint}")
         return console.NOT_ALL

@@ -1,13 +1,15 @@
 """Asking: one job per server, whoever clicks how often."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
 from servers import catalog
-from servers.jobs import bell, launch, machine
+from servers.jobs import bell, launch, machine, rollout
 from servers.jobs.models import Batch, Job, Status
 from servers.jobs.rollout import Policy
 from servers.models import Server
@@ -308,3 +310,33 @@ def test_two_clicks_at_once_make_one_job():
         assert Job.objects.live().filter(server=server).count() == 1
         Job.objects.live().update(status=Status.SUCCEEDED)
     assert sorted(outcomes) == ["busy"] * 100 + ["made"] * 100
+
+
+@pytest.mark.django_db
+def test_a_retry_is_let_loose_with_the_care_of_its_batch_but_without_its_times():
+    servers = ServerFactory.create_batch(4)
+    past = timezone.now() - timedelta(hours=1)
+    policy = Policy(canary=1, portion=50, stop_after=2, concurrency=3, starts_at=past)
+    batch = launch.launch("toy.set", servers, by=None, policy=policy)
+    canary = batch.jobs.get(wave=0)
+    job = machine.claim(canary.pk)
+    machine.finish(job, "fail", outcome="No.", cause="sign-in")
+    rollout.advance(batch.pk)
+
+    again = launch.retry(batch.jobs.all(), by=None)
+    assert rollout.policy_of(again) == Policy(canary=1, portion=50, stop_after=2, concurrency=3)
+    released = again.jobs.get(released_at__isnull=False)
+    assert released.server_id == canary.server_id, "the canary that failed goes first again, and alone"
+
+
+@pytest.mark.django_db
+def test_after_a_canary_that_lived_a_retry_needs_none():
+    servers = ServerFactory.create_batch(3)
+    batch = launch.launch("toy.set", servers, by=None, policy=Policy(canary=1))
+    for ending in ("succeed", "fail", "fail"):
+        job = machine.claim(batch.jobs.filter(released_at__isnull=False, status="queued").order_by("pk")[0].pk)
+        machine.finish(job, ending, outcome="Done.")
+        rollout.advance(batch.pk)
+    again = launch.retry(batch.jobs.unsuccessful(), by=None)
+    assert rollout.policy_of(again) == Policy()
+    assert again.jobs.filter(released_at__isnull=False).count() == 2

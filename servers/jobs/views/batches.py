@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Listing, csv_response
-from servers.jobs import batchpage, launch, report, story, telling, verdicts
+from servers.jobs import batchpage, launch, report, rollout, story, telling, verdicts
 from servers.jobs.models import Batch
 from servers.jobs.views.common import asked_again, pause_context, tabs
 
@@ -89,7 +89,10 @@ def retry_batch(request: HttpRequest, pk: int) -> HttpResponse:
     servers = f"{count} server{'' if count == 1 else 's'}"
     context = {
         "heading": f"{title} on {servers}, again?",
-        "effects": [f"The same job is done again on {servers} where it did not succeed."],
+        "effects": [
+            f"The same job is done again on {servers} where it did not succeed.",
+            *filter(None, [telling.policy(rollout.again(found))]),
+        ],
         "verb": f"{title} on {servers}",
         "cancel_url": reverse("jobs:batch", args=[pk]),
     }
