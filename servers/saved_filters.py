@@ -34,6 +34,6 @@ def keep(user: User, name: str, query: str) -> SavedFilter:
         return SavedFilter.objects.update_or_create(user=user, name=kept.name, defaults={"query": kept.query})[0]
 
 
-def delete(user: User, pk: int) -> None:
-    """Somebody else's are left alone."""
-    SavedFilter.objects.filter(user=user, pk=pk).delete()
+def delete(user: User, pk: int) -> bool:
+    """False: this person has none of this number; somebody else's are left alone."""
+    return bool(SavedFilter.objects.filter(user=user, pk=pk).delete()[0])

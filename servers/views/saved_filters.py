@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.http import Http404
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -26,5 +27,6 @@ def keep(request):
 @require_POST
 @needs(Permission.VIEW)
 def delete(request, pk: int):
-    saved_filters.delete(request.user, pk)
+    if not saved_filters.delete(request.user, pk):
+        raise Http404
     return redirect("servers:list")
