@@ -110,14 +110,14 @@ if env.str("FLEETPOST_DATABASE_HOST", ""):
             "NAME": env.str("FLEETPOST_DATABASE_NAME", "fleetpost"),
             "USER": env.str("FLEETPOST_DATABASE_USER", "fleetpost"),
             "PASSWORD": Path(env.str("FLEETPOST_DATABASE_PASSWORD_FILE")).read_text().strip(),
-            "OPTIONS": {"pool": {"min_size": 2, "max_size": env.int("FLEETPOST_DATABASE_POOL", 40)}},
+            "OPTIONS": {"pool": {"min_size": 2, "max_size": env.int("FLEETPOST_DATABASE_POOL", 20)}},
         }
     }
 else:
     # IMMEDIATE takes the write lock at BEGIN: without it threads deadlock on the upgrade ("database is locked").
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "controlpanel.sqlite3",
             "NAME": DATA_DIR / "fleetpost.sqlite3",
             "OPTIONS": {
                 "timeout": 20,
@@ -225,7 +225,8 @@ LOGGING = {
 
 JOB_LEASE_SECONDS = 20
 JOB_HEARTBEAT_SECONDS = 5
-WORKER_THREADS = env.int("FLEETPOST_WORKER_THREADS", min(32, 16 * (os.cpu_count() or 1)))
+# Most of them wait for servers: a dead one takes its thread for ten seconds, and costs nothing else.
+WORKER_THREADS = env.int("FLEETPOST_WORKER_THREADS", 256)
 JOB_KEEP_LINES_DAYS = env.int("FLEETPOST_KEEP_OUTPUT_DAYS", 30)
 JOB_KEEP_LINES = env.int("FLEETPOST_KEEP_OUTPUT_LINES", 5_000_000)
 JOB_KEEP_DAYS = env.int("FLEETPOST_KEEP_JOBS_DAYS", 365)

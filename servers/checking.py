@@ -1,5 +1,6 @@
 """Check connection: the panel's own action on every server, a hidden service of the catalogue."""
 
+from django.db import transaction
 from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
@@ -9,7 +10,7 @@ from servers import trust
 from servers.catalog import Action, Bulk, Service
 from servers.jobs import launch
 from servers.jobs.models import Job
-from servers.jobs.run import Conclusion, Run
+from servers.jobs.run import Conclusion, Run, rest
 from servers.models import Server
 from servers.remote import clean
 from servers.remote.errors import HostKeyUnknown
@@ -97,6 +98,7 @@ def _check(run: Run, found: Found) -> None:
         return
     for secret in login.secrets():
         run.mask(secret)
+    rest()
     stages.check(login, on_stage=tell, on_facts=found.learn)
     if found.failure and found.failure["slug"] == "host-key":
         try:
@@ -135,7 +137,9 @@ def _waiting_for(server: Server) -> str:
 def _offered(server: Server) -> list[PinnedKey]:
     from servers.remote import ssh
 
-    return ssh.offered_keys(server.address, server.port, server.jump.login() if server.jump else None)
+    jump = server.jump.login() if server.jump else None
+    rest()
+    return ssh.offered_keys(server.address, server.port, jump)
 
 
 def _keep(server: Server, found: Found) -> None:
@@ -147,7 +151,8 @@ def _keep(server: Server, found: Found) -> None:
         reach = Server.Reach.FAILED if found.failure else Server.Reach.OK
         blocked = When(reach=Server.Reach.KEY_CHANGED, then=F("reach"))
         noted["reach"] = Case(blocked, default=Value(reach))
-    same.update(**noted)
+    with transaction.atomic():  # takes its turn among the worker's threads
+        same.update(**noted)
 
 
 SERVICE = Service(

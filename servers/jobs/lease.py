@@ -35,6 +35,10 @@ class Lease:
         if self.lost or not machine.hold(self.job, **progress):
             self.lose()
             raise LeaseLost
+        self.renewed(asked)
+
+    def renewed(self, asked: float) -> None:
+        """The database said at `asked` or later that the job is ours."""
         self._renewed = asked
 
     def check(self) -> None:
@@ -92,22 +96,40 @@ class Keeper:
                 if not runs:
                     self._thread = None
                     break
-            beat = time.monotonic() - beaten >= settings.JOB_HEARTBEAT_SECONDS
-            beaten = time.monotonic() if beat else beaten
+            if time.monotonic() - beaten >= settings.JOB_HEARTBEAT_SECONDS:
+                beaten = time.monotonic()
+                self._renew([run for run in runs if not run.lease.lost])
             for run in runs:
-                self._tend(run, beat)
+                self._tend(run)
         connection.close()
 
-    def _tend(self, run: Kept, beat: bool) -> None:
+    def _renew(self, runs: list[Kept]) -> None:
+        """All at once: one after the other, hundreds of runs would outlast the first one's lease."""
+        asked = time.monotonic()
+        try:
+            held = machine.hold_many([run.lease.job for run in runs])
+        except Exception:  # a database that is away for a moment must not end the thread that keeps every lease
+            log.exception("The leases of %s jobs could not be renewed; trying again.", len(runs))
+            close_old_connections()
+            return
+        for run in runs:
+            if run.lease.job.pk in held:
+                run.lease.renewed(asked)
+            elif not run.lease.lost:
+                self._taken_over(run)
+
+    def _taken_over(self, run: Kept) -> None:
+        log.warning("Job %s was taken over by another worker.", run.lease.job.pk)
+        run.lease.lose()
+        self.remove(run)
+
+    def _tend(self, run: Kept) -> None:
         try:
             run.flush()
-            if beat and not run.lease.lost:
-                run.lease.renew()
         except LeaseLost:
-            log.warning("Job %s was taken over by another worker.", run.lease.job.pk)
-            self.remove(run)
-        except Exception:  # a database that is away for a moment must not end the thread that keeps every lease
-            log.exception("The lease of job %s could not be renewed; trying again.", run.lease.job.pk)
+            self._taken_over(run)
+        except Exception:
+            log.exception("What job %s did could not be written; trying again.", run.lease.job.pk)
             close_old_connections()
 
 

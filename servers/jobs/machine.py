@@ -126,6 +126,17 @@ def hold(job: Job, **fields) -> bool:
     return bool(_mine(job).filter(status=Status.RUNNING).update(lease_until=lease_end(), **fields))
 
 
+def hold_many(jobs: list[Job]) -> set[int]:
+    """Renews all these leases, in a few statements; the ids of those that are still ours."""
+    held: set[int] = set()
+    for fence in {job.fence for job in jobs}:
+        ids = {job.pk for job in jobs if job.fence == fence}
+        mine = Job.objects.filter(pk__in=ids, fence=fence, status=Status.RUNNING)
+        renewed = mine.update(lease_until=lease_end())
+        held |= ids if renewed == len(ids) else set(mine.values_list("pk", flat=True))
+    return held
+
+
 def finish(job: Job, ending: str, *, outcome: str, record: Callable[[], None] = lambda: None, **fields) -> bool:
     """Ends a run by one of ENDINGS and closes the steps it left open. False: the lease was lost before.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -18,7 +19,7 @@ from servers.jobs.models import Job, JobStep
 from servers.jobs.outcomes import Applied, Cancelled, Conclusion, LostContact, Revoked
 from servers.jobs.record import Recorder
 from servers.models import Server, sees_all
-from servers.remote.host import Host, Login
+from servers.remote.host import Host, Limits, Login, Output
 from servers.remote.plan import Plan
 from servers.remote.secret import Secret
 
@@ -31,6 +32,27 @@ WISH_SECONDS = 1.0  # between looks for somebody's wish to stop, while a run onl
 def dial(login: Login) -> Host:
     """Opens the wire: SSH, unless the settings name another one, as tests do. Web processes never load paramiko."""
     return import_string(getattr(settings, "JOB_WIRE", "servers.remote.ssh.connect"))(login)
+
+
+def rest() -> None:
+    """Before a wait for a server: gives this thread's connection back to the pool, for another thread to use. Without a
+    pool (SQLite) it is kept, because opening one costs more."""
+    if "pool" in connection.settings_dict["OPTIONS"] and not connection.in_atomic_block:
+        connection.close()
+
+
+class Resting:
+    """A host whose scripts are waited for at rest."""
+
+    def __init__(self, host: Host):
+        self._host = host
+
+    def run(self, script, *, limits: Limits = Limits(), on_stdout=None) -> Output:  # noqa: B008 - a frozen value
+        rest()
+        return self._host.run(script, limits=limits, on_stdout=on_stdout)
+
+    def __getattr__(self, name: str):
+        return getattr(self._host, name)
 
 
 class StepLog:
@@ -101,7 +123,8 @@ class Run:
             login = self.server.login()
             for secret in login.secrets():
                 self.mask(secret)
-            self._host = self._dial(login)
+            rest()
+            self._host = Resting(self._dial(login))
         return self._host
 
     def hang_up(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.fakefleet.ssh import Channel
 
 KINDS = ("ok", "slow", "flood", "lie", "mute", "drop", "refuse")
-_CALL = re.compile(rb"\| perl - (submit|follow|recover) (\S+) (\S+)([^\n]*)\n#fleetpost-end\Z")
+_CALL = re.compile(rb"\| perl - (submit|follow|recover) (\S+) (\S+)([^\n]*)\n+#fleetpost-end\Z")
 _CANCEL = re.compile(rb"jobs/([\w-]+)'? \] \|\| : >")
 _SLEEP = re.compile(rb"\bsleep (\d+(?:\.\d+)?)")
 _BEAT = 5.0

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import redis
 from django.db import connection
 
 from controlpanel import broker
@@ -29,6 +30,11 @@ class Broker:
     def start(self) -> None:
         self.process = subprocess.Popen(broker.command(self.socket), stdout=subprocess.DEVNULL)
         until(lambda: broker.answers(self.url), what="an answer of the broker")
+
+    def forget(self) -> None:
+        """As FLUSHALL does, by whose hand it may be."""
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            client.flushall()
 
     def kill(self) -> None:
         self.process.kill()
