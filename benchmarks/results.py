@@ -1,5 +1,6 @@
 """From raw rows to medians, ratios and targets. Pure; tests/test_benchmarks.py holds it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from statistics import median
@@ -51,7 +52,7 @@ class Target:
     target: str
     measured: float | str
     unit: str
-    met: bool
+    met: bool | None  # None: measured, but nothing was asked
     note: str = ""
 
 
@@ -142,7 +143,7 @@ def measured_table(found: list[Middle]) -> str:
 def target_table(judged: Iterable[Target]) -> str:
     lines = ["| target | asked | measured | |", "| --- | --- | ---: | --- |"]
     for row in judged:
-        verdict = "met" if row.met else "**not met**"
+        verdict = {True: "met", False: "**not met**", None: "–"}[row.met]
         note = f": {row.note}" if row.note else ""
         measured = row.measured if isinstance(row.measured, str) else f"{row.measured:.4g}"
         lines.append(f"| {row.name} | {row.target} | {measured} {row.unit} | {verdict}{note} |")
@@ -150,11 +151,11 @@ def target_table(judged: Iterable[Target]) -> str:
 
 
 def explained(judged: Iterable[Target], reasons: dict[str, str]) -> list[Target]:
-    """Targets that were not met with the reason a profile found, looked up by a part of their name."""
+    """Targets that were not met with the reason a profile found: {pattern of names: reason}."""
     found = []
     for row in judged:
-        note = next((text for part, text in reasons.items() if part in row.name), "")
-        found.append(row if row.met or row.note else replace(row, note=note))
+        note = next((text for pattern, text in reasons.items() if re.search(pattern, row.name)), "")
+        found.append(replace(row, note=note) if row.met is False and not row.note else row)
     return found
 
 

@@ -55,6 +55,11 @@ def test_a_target_out_of_reach_stays_with_its_reason():
     assert "**not met**: apt waits" in target_table([first]) and second.note == ""
 
 
+def test_what_nobody_asked_for_is_neither_met_nor_missed():
+    plain = Target("Memory", "–", 80.0, "MB", None)
+    assert explained([plain], {"Memory": "why"}) == [plain] and "met" not in target_table([plain]).splitlines()[-1]
+
+
 def test_only_the_marked_part_of_the_page_is_written():
     page = "# Ours\n<!-- measured -->\nold\n<!-- /measured -->\nmore\n"
     assert between(page, "measured", "new\n") == "# Ours\n<!-- measured -->\nnew\n<!-- /measured -->\nmore\n"
