@@ -12,9 +12,52 @@ class Limits:
     """The provider's documented limits for one account; None where none is published. `note`: in words."""
 
     per_day: int | None = None
+    per_hour: int | None = None
     per_minute: int | None = None
     connections: int | None = None
     recipients: int | None = None  # for one message
+    size: int | None = None  # bytes of one message, as sent
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Dkim:
+    """One key name to look for: `<selector>._domainkey.<domain>`.
+
+    kind: cname | txt. target: where the CNAME points; `{domain}` and `{region}` stand for the sending domain and the
+    preset's region. "" when each account gets its own, so that only the record's presence can be expected.
+    """
+
+    selector: str
+    kind: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class ReturnPath:
+    """The bounce domain `<name>.<domain>`; `name` "" is chosen in the account. Each "" record is not wanted there.
+    cname "?": the account shows the target. Targets may hold `{region}`. optional: mail is delivered without it."""
+
+    name: str = ""
+    cname: str = ""
+    mx: str = ""
+    spf_include: str = ""
+    optional: bool = True
+
+
+@dataclass(frozen=True)
+class Dns:
+    """What a sending domain needs at this provider.
+
+    spf_include: "" when the provider has none. spf_needed: "root" (the envelope is the sending domain itself) |
+    "return-path" (only there, the bounce domain) | "no" (the provider's own envelope passes; an include adds nothing).
+    dkim: the names known beforehand; empty when every account gets its own (`note` says where to read them).
+    """
+
+    spf_include: str = ""
+    spf_needed: str = "no"
+    dkim: tuple[Dkim, ...] = ()
+    return_path: ReturnPath | None = None
     note: str = ""
 
 
@@ -44,7 +87,8 @@ class Preset:
     username:    the fixed user name, when the provider has one.
     from_policy: reject | rewrite | must_equal_login | tenant_only | any: what happens to a foreign From address.
     rewrite_to:  what local senders (root@host) become: "domain" of sending, or the "login" address.
-    verified:    when `source` was read; presets age.
+    mx:          ends of the MX names of domains whose mail lives there. domains: of the addresses it gives out itself.
+    verified:    when `source` was surveyed; nobody signed in there. Presets age.
     """
 
     slug: str
@@ -72,6 +116,9 @@ class Preset:
     regions: dict[str, str] = field(default_factory=dict, hash=False)  # slug -> label
     wrong_ports: dict[int, str] = field(default_factory=dict, hash=False)  # port -> why it cannot work
     limits: Limits = Limits()
+    dns: Dns | None = None  # None: nothing is known about it
+    mx: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
     order: int = 100
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from gateway.providers.preset import Hint, Limits, Preset
+from gateway.providers.preset import Dkim, Dns, Hint, Limits, Preset, ReturnPath
 
 _DATA = Path(__file__).parent / "data" / "presets"
 IMPLICIT = frozenset({443, 465, 2465, 8465})
@@ -100,9 +100,17 @@ _WORDS = {"starttls": "STARTTLS", "implicit": "TLS from the first byte (implicit
 def _preset(raw: dict) -> Preset:
     raw["ports"] = tuple((port, tls) for port, tls in raw["ports"])
     raw["limits"] = Limits(**raw.get("limits", {}))
+    raw["dns"] = _dns(raw["dns"]) if "dns" in raw else None
+    raw["mx"], raw["domains"] = tuple(raw.get("mx", ())), tuple(raw.get("domains", ()))
     raw["wrong_ports"] = {int(port): text for port, text in raw.get("wrong_ports", {}).items()}
     raw["hints"] = tuple(_hint(hint) for hint in raw.get("hints", ()))
     return Preset(**raw)
+
+
+def _dns(raw: dict) -> Dns:
+    raw["dkim"] = tuple(Dkim(*one) for one in raw.get("dkim", ()))
+    raw["return_path"] = ReturnPath(**raw["return_path"]) if "return_path" in raw else None
+    return Dns(**raw)
 
 
 def _hint(raw: dict) -> Hint:
