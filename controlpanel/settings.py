@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "controlpanel.access",
     "controlpanel.web",
     "servers",
+    "servers.alerts",
     "servers.jobs",
     "gateway",
 ]

@@ -32,7 +32,7 @@ FLOORS = {
     "gateway.maillog": 9,
     "controlpanel": 10,
 }
-DOOR_FLOOR = {"servers": 5.5, "servers.jobs": 5.5, "controlpanel.access": 2.5}
+DOOR_FLOOR = {"servers": 5.5, "servers.alerts": 5.5, "servers.jobs": 5.5, "controlpanel.access": 2.5}
 
 
 def modules() -> list[str]:

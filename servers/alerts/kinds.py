@@ -1,0 +1,29 @@
+"""What can be told, and how much it matters. A kind nobody listed here is serious."""
+
+from dataclasses import dataclass
+
+WARNING, SERIOUS = 1, 2
+SEVERITIES = ((WARNING, "Warnings and serious alerts"), (SERIOUS, "Serious alerts only"))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """label: what it is called in lists. severity: WARNING or SERIOUS."""
+
+    label: str
+    severity: int = SERIOUS
+
+
+KINDS = {
+    "gateway-failing": Kind("Gateway failing"),
+    "gateway-drifted": Kind("Gateway changed on the server", WARNING),
+    "server-unreachable": Kind("Server out of reach"),
+    "host-key-changed": Kind("Host key changed"),
+    "tests-failing": Kind("Test emails fail"),
+    "batch-stopped": Kind("Batch stopped", WARNING),
+    "no-worker": Kind("No worker"),
+}
+
+
+def of(slug: str) -> Kind:
+    return KINDS.get(slug) or Kind(slug.replace("-", " ").capitalize())

@@ -1,0 +1,106 @@
+"""Alerts begin and end once, whoever asks and however often."""
+
+import threading
+
+import pytest
+from django.db import connection
+
+from servers.alerts import raising
+from servers.alerts.models import Alert, Trouble
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def fail(server, *, cause="auth-failed", text="Main refuses the password.", provider="Main"):
+    raising.raise_alert("gateway-failing", server.pk, server=server, cause=cause, text=text, provider=provider)
+
+
+def test_three_hundred_servers_of_one_cause_are_one_alert():
+    servers = factories.ServerFactory.create_batch(30)
+    for server in servers:
+        fail(server)
+    alert = Alert.objects.get()
+    assert alert.troubles.open().count() == 30
+    for server in servers[:-1]:
+        raising.recovered("gateway-failing", server.pk)
+    assert Alert.objects.open().exists()
+    raising.recovered("gateway-failing", servers[-1].pk)
+    assert not Alert.objects.open().exists()
+
+
+def test_raising_again_leaves_no_trace(django_assert_num_queries):
+    server = factories.ServerFactory()
+    fail(server)
+    with django_assert_num_queries(1):
+        fail(server)
+    assert Trouble.objects.count() == 1
+
+
+def test_recovering_what_was_never_raised_is_one_reading(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        raising.recovered("gateway-failing", "nobody")
+
+
+def test_another_cause_moves_the_server_to_another_alert():
+    one, two = factories.ServerFactory.create_batch(2)
+    fail(one)
+    fail(two)
+    fail(one, cause="tls-expired", text="The certificate of Main has expired.")
+    assert {a.cause: a.troubles.open().count() for a in Alert.objects.open()} == {"auth-failed": 1, "tls-expired": 1}
+    fail(two, cause="tls-expired", text="The certificate of Main has expired.")
+    assert [a.cause for a in Alert.objects.open()] == ["tls-expired"]
+
+
+def test_two_providers_are_two_alerts():
+    one, two = factories.ServerFactory.create_batch(2)
+    fail(one)
+    fail(two, provider="Other", text="Other refuses the password.")
+    assert Alert.objects.open().count() == 2
+
+
+def test_it_opens_anew_after_it_closed():
+    server = factories.ServerFactory()
+    for _ in range(2):
+        fail(server)
+        raising.recovered("gateway-failing", server.pk)
+    assert Alert.objects.count() == 2
+    assert not Alert.objects.open().exists()
+
+
+def test_an_archived_or_deleted_server_ends_its_alert():
+    from django.utils import timezone
+
+    one, two = factories.ServerFactory.create_batch(2)
+    fail(one)
+    fail(two, cause="dns")
+    one.archived_at = timezone.now()
+    one.save()
+    two.delete()
+    raising.tidy()
+    assert not Alert.objects.open().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_races_make_one_alert_and_one_trouble_a_server():
+    servers = factories.ServerFactory.create_batch(4)
+    start = threading.Barrier(8)
+
+    def work(server):
+        start.wait()
+        for _ in range(5):
+            fail(server)
+            raising.recovered("gateway-failing", server.pk)
+            fail(server)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(server,)) for server in servers * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    alert = Alert.objects.open().get()
+    assert alert.troubles.open().count() == 4
+    for server in servers:
+        raising.recovered("gateway-failing", server.pk)
+    assert not Alert.objects.open().exists() and not Trouble.objects.open().exists()
