@@ -36,7 +36,8 @@ class Dkim:
 @dataclass(frozen=True)
 class ReturnPath:
     """The bounce domain `<name>.<domain>`; `name` "" is chosen in the account. Each "" record is not wanted there.
-    cname "?": the account shows the target. Targets may hold `{region}`. optional: mail is delivered without it."""
+    cname "?": the account shows the target. Targets may hold
+    `{region}`: the smarthost's, or any where the preset has none. optional: mail is delivered without it."""
 
     name: str = ""
     cname: str = ""
@@ -81,7 +82,8 @@ class Hint:
 class Preset:
     """One way to reach one provider.
 
-    host:        may hold `{region}`; empty when a person names the server (generic).
+    host:        may hold `{region}`, which `in_host` may spell another way there; empty when a person names the server
+                 (generic, direct send). host_like: what such a name looks like. host_hint: in words.
     ports:       (port, tls) that work, the preferred first. any_port: others are fine too.
     auth:        required | optional | none.
     username:    the fixed user name, when the provider has one.
@@ -104,6 +106,8 @@ class Preset:
     secret_label: str
     secret_hint: str
     host: str = ""
+    host_like: re.Pattern | None = None
+    host_hint: str = ""
     username: str = ""
     username_is_address: bool = False
     rewrite_to: str = "domain"
@@ -114,6 +118,7 @@ class Preset:
     needs_helo: bool = False  # the HELO name must be a real, complete host name
     default_region: str = ""
     regions: dict[str, str] = field(default_factory=dict, hash=False)  # slug -> label
+    in_host: dict[str, str] = field(default_factory=dict, hash=False)  # region slug -> its part of the host name
     wrong_ports: dict[int, str] = field(default_factory=dict, hash=False)  # port -> why it cannot work
     limits: Limits = Limits()
     dns: Dns | None = None  # None: nothing is known about it
@@ -137,7 +142,7 @@ class Preset:
         region = region or self.default_region
         if region not in self.regions:
             raise ValueError(f"{self.label} has no SMTP server in the region {region}.")
-        return self.host.format(region=region)
+        return self.host.format(region=self.in_host.get(region, region))
 
     def hosts(self) -> tuple[str, ...]:
         if self.regions:

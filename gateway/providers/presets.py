@@ -88,6 +88,8 @@ def _tls_problem(preset: Preset, port: int, tls: str) -> Problem | None:
 
 
 def _host_problem(preset: Preset, host: str) -> Problem | None:
+    if preset.host_like and host and not preset.host_like.search(host.rstrip(".").lower()):
+        return Problem("host", f"This is not a server of {preset.label}: {preset.host_hint}", blocking=False)
     if not preset.host or host.rstrip(".").lower() in preset.hosts():
         return None
     name = preset.host.replace("{region}", "<region>")
@@ -100,6 +102,7 @@ _WORDS = {"starttls": "STARTTLS", "implicit": "TLS from the first byte (implicit
 def _preset(raw: dict) -> Preset:
     raw["ports"] = tuple((port, tls) for port, tls in raw["ports"])
     raw["limits"] = Limits(**raw.get("limits", {}))
+    raw["host_like"] = re.compile(raw["host_like"]) if "host_like" in raw else None
     raw["dns"] = _dns(raw["dns"]) if "dns" in raw else None
     raw["mx"], raw["domains"] = tuple(raw.get("mx", ())), tuple(raw.get("domains", ()))
     raw["wrong_ports"] = {int(port): text for port, text in raw.get("wrong_ports", {}).items()}
