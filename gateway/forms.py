@@ -77,6 +77,8 @@ class ValuesForm(forms.ModelForm):
         fields["username"].label, fields["username"].help_text = preset.username_label, preset.username_hint
         fields["password"].label, fields["password"].help_text = preset.secret_label, preset.secret_hint
         fields["port"].help_text = f"Known to work: {', '.join(str(port) for port, _ in preset.ports)}."
+        if preset.host_hint:
+            fields["host"].help_text = preset.host_hint
         if preset.username:
             fields["username"].widget.attrs["readonly"] = True
         if rules.token_twice(preset):

@@ -90,6 +90,11 @@ def warnings(smarthost: Smarthost, *, typed: bool = False) -> list[str]:
         found.append("The certificate is not checked: whoever sits on the way can read the password and the mail.")
     if preset.needs_helo and not new.helo_name:
         found.append(f"{preset.label} wants a real, complete host name as HELO name.")
+    if preset.auth == "none" or (preset.auth == "optional" and not preset.any_port and not new.username):
+        found.append(
+            f"Nobody signs in: {preset.label} knows a server by its IP address or domain alone, so every program on it "
+            "can send in its name."
+        )
     if typed and (password := smarthost.password) is not None:
         found += advise(preset, new.username or (_text(password) if token_twice(preset) else ""), password)
     return found

@@ -7,6 +7,7 @@ app_name = "smarthosts"
 urlpatterns = [
     path("", views.smarthosts_list, name="list"),
     path("add/", views.add, name="add"),
+    path("guess/", views.guess, name="guess"),
     path("<uuid:pk>/", views.edit, name="edit"),
     path("<uuid:pk>/default/", views.default, name="default"),
     path("<uuid:pk>/roll-out/", rotation_views.roll_out, name="roll-out"),

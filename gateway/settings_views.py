@@ -1,6 +1,9 @@
 """Settings → Email gateway: the shared SMTP providers. Administrators only."""
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -9,10 +12,10 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import rotation, rules, smarthosts, values
+from gateway import guessing, rotation, rules, smarthosts, values
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
-from gateway.providers import presets
+from gateway.providers import limits, presets
 from gateway.providers.preset import Preset
 
 FORM = "gateway/smarthost.html"
@@ -32,6 +35,21 @@ def smarthosts_list(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     form = SmarthostForm(request.POST or None, preset=_preset(request), initial=_carried(request))
     return _edit(request, form)
+
+
+@needs(Permission.SETTINGS)
+@require_POST
+def guess(request: HttpRequest) -> HttpResponse:
+    """To the form, dressed for the provider an address belongs to."""
+    try:
+        found = guessing.look_up(request.POST.get("address", ""))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return page.go(request, "smarthosts:add")
+    (messages.info if found.preset else messages.warning)(request, found.text)
+    filled = {"preset": found.preset.slug} if found.preset else {}
+    filled |= {"sending_domain": found.domain} if found.own_domain else {}
+    return page.go(request, f"{reverse('smarthosts:add')}?{urlencode(filled)}")
 
 
 @needs(Permission.SETTINGS)
@@ -76,8 +94,10 @@ def delete(request: HttpRequest, pk) -> HttpResponse:
 
 def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
     context = {"form": form, "smarthost": form.smarthost, "preset": form.preset, "presets": presets.all()}
-    if form.smarthost:
-        context |= {"use": rotation.use(form.smarthost), "under_way": rotation.under_way(form.smarthost)}
+    use = rotation.use(form.smarthost) if form.smarthost else None
+    context["share"] = limits.share(form.preset, use.installed + use.waiting if use else 1)
+    if use:
+        context |= {"use": use, "under_way": rotation.under_way(form.smarthost)}
     if request.method != "POST":
         return page.render(request, FORM, context)
     saved = form.save(by=request.user) if form.is_valid() else None

@@ -11,7 +11,7 @@ from django.db.models import RestrictedError
 from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
-from gateway import smarthosts, values, wanted
+from gateway import rules, smarthosts, values, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.values import Values
 from servers.models import Server
@@ -267,3 +267,26 @@ def test_use_counts_every_server_once_and_those_on_an_earlier_password(administr
     smarthosts.change(provider, "p", replace(values.of(provider), password=Secret("new")), by=administrator)
     found = {row.pk: (row.servers, row.earlier) for row in Smarthost.objects.with_use()}
     assert found == {provider.pk: (5, 4), other.pk: (1, 0)}
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        Values(preset="google-relay", helo_name="web.example.com"),
+        Values(preset="m365-direct", host="example-com.mail.protection.outlook.com"),
+        Values(preset="godaddy-relay"),
+    ],
+    ids=lambda new: new.preset,
+)
+def test_a_relay_that_asks_no_sign_in_is_stored_and_warned_about(new, administrator):
+    made = smarthosts.create("r", new, by=administrator)
+    rules.ready(values.of(made), has_password=made.has_password)
+    relay = wanted.relay(made)
+    assert (relay.username, relay.password) == ("", None)
+    assert any(warning.startswith("Nobody signs in:") for warning in rules.warnings(made))
+
+
+def test_a_relay_with_a_sign_in_has_no_such_warning(administrator):
+    new = Values(preset="google-relay", username="me@example.com", password=Secret("abcdefghijklmnop"))
+    made = smarthosts.create("r", new, by=administrator)
+    assert not any(warning.startswith("Nobody signs in:") for warning in rules.warnings(made))

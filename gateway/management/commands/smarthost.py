@@ -1,5 +1,5 @@
 """SMTP provider accounts on the command line: manage.py smarthost
-add|list|show|set-default|rotate|roll-out|rollback|forget."""
+add|guess|list|show|set-default|rotate|roll-out|rollback|forget."""
 
 import shlex
 import sys
@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 
-from gateway import rotation, rules, smarthosts, values
+from gateway import guessing, rotation, rules, smarthosts, values
 from gateway.management import words
 from gateway.models import Smarthost, Tls
 from gateway.providers import presets
@@ -21,11 +21,14 @@ from servers.management import console
 
 
 class Command(BaseCommand):
-    help = "SMTP providers of the panel: add, list, show, set-default, rotate, roll-out, rollback, forget."
+    help = "SMTP providers of the panel: add, guess, list, show, set-default, rotate, roll-out, rollback, forget."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         _add_arguments(verbs.add_parser("add", help="store an account"))
+        guess = verbs.add_parser("guess", help="the provider an e-mail address or a domain belongs to")
+        guess.add_argument("address")
+        guess.add_argument("--json", action="store_true")
         listing = verbs.add_parser("list", help="the accounts, without their passwords")
         listing.add_argument("--json", action="store_true")
         show = verbs.add_parser("show", help="one account")
@@ -57,6 +60,18 @@ class Command(BaseCommand):
         for warning in rules.warnings(smarthost, typed=password is not None):
             self.stderr.write(f"Warning: {warning}")
         self._print(smarthost, options["json"])
+
+    def do_guess(self, options) -> int:
+        found = guessing.look_up(options["address"])
+        slug = found.preset.slug if found.preset else None
+        if options["json"]:
+            said = {"domain": found.domain, "state": found.state, "preset": slug, "mx": found.mx, "text": found.text}
+            console.print_json(said, self.stdout)
+        else:
+            self.stdout.write(found.text)
+            if slug:
+                self.stdout.write(f"Add it: manage.py smarthost add NAME --preset {slug} …")
+        return console.OK if slug else console.NOT_ALL
 
     def do_list(self, options) -> None:
         rows = list(Smarthost.objects.shared().with_use())

@@ -14,7 +14,9 @@ FORBIDDEN = re.compile(r"\bplease\b|successfully|!", re.IGNORECASE)
 def test_the_presets_of_this_release_are_there():
     assert {preset.slug for preset in presets.all()} >= {
         *("generic", "gmail", "google-relay", "m365", "sendgrid", "mailgun-us", "mailgun-eu"),
-        *("ses", "postmark", "brevo", "godaddy-relay"),
+        *("ses", "postmark", "brevo", "godaddy-relay", "m365-direct", "m365-hve", "outlook", "smtp2go", "resend"),
+        *("sparkpost-us", "sparkpost-eu", "mailjet", "mandrill", "zoho", "zoho-pro", "zeptomail", "mailersend"),
+        *("elastic", "fastmail"),
     }
 
 
@@ -36,6 +38,32 @@ def test_every_preset_is_complete_and_fits_itself(preset):
     if preset.tls_possible:
         assert all(tls != "none" for _, tls in preset.ports)
     hash(preset)
+
+
+@pytest.mark.parametrize("preset", EVERY)
+def test_every_preset_but_the_generic_one_says_what_it_wants_in_dns(preset):
+    if preset.slug == "generic":
+        return
+    wanted = preset.dns
+    assert wanted.spf_needed in ("root", "return-path", "no")
+    assert wanted.spf_include or wanted.spf_needed == "no"
+    assert wanted.note or (wanted.spf_include and wanted.dkim)
+    for key in wanted.dkim:
+        assert key.kind in ("cname", "txt") and re.fullmatch(r"[a-z0-9]+", key.selector)
+        assert not key.target or "." in key.target.format(domain="example.com", region="eu-west-1")
+
+
+def test_a_region_may_be_spelt_another_way_in_the_host():
+    assert presets.get("zoho").host_in("au") == "smtp.zoho.com.au"
+    assert presets.for_host("smtppro.zoho.eu").slug == "zoho-pro"
+
+
+def test_direct_send_expects_the_mx_of_the_domain():
+    direct = presets.get("m365-direct")
+    assert presets.accepted(direct, "example-com.mail.protection.outlook.com", 25, "starttls") == ()
+    (remark,) = presets.accepted(direct, "smtp.office365.com", 25, "starttls")
+    assert (remark.field, remark.blocking) == ("host", False)
+    assert [p.field for p in presets.accepted(direct, "x.mail.protection.outlook.com", 587, "starttls")] == ["port"]
 
 
 @pytest.mark.parametrize("preset", EVERY)

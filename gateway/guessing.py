@@ -1,0 +1,65 @@
+"""Looks up where a domain's mail lives, to find the SMTP settings of an e-mail address."""
+
+from dataclasses import dataclass
+
+import dns.exception
+import dns.resolver
+
+from gateway import validators
+from gateway.providers import guessing, presets
+from gateway.providers.preset import Preset
+
+LIFETIME = 4.0  # seconds for the whole look-up, every name server and try included
+LISTED = 3
+
+
+@dataclass(frozen=True)
+class Guess:
+    """state: found | none (nobody we know) | missing (no such domain) | unknown (DNS did not answer).
+
+    mx: the first few mail servers. text: one sentence for a person. own_domain: the domain is not the provider's, so
+    mail may be sent from it."""
+
+    domain: str
+    state: str
+    text: str
+    preset: Preset | None = None
+    mx: tuple[str, ...] = ()
+    own_domain: bool = False
+
+
+def look_up(address: str, resolver: dns.resolver.Resolver | None = None) -> Guess:
+    """One MX query, bounded in time. Raises ValidationError for what is neither an address nor a domain."""
+    address = address.strip()
+    if "@" in address:
+        validators.email(address)
+    domain = guessing.domain_of(address)
+    validators.domain(domain)
+    if slug := guessing.guess(domain):
+        return _found(domain, slug, ())
+    try:
+        mx = _mx(domain, resolver or dns.resolver.get_default_resolver())
+    except dns.resolver.NXDOMAIN:
+        return Guess(domain, "missing", f"There is no domain {domain}. Check its spelling.")
+    except dns.resolver.NoAnswer:
+        return Guess(domain, "none", f"{domain} receives no mail: it has no MX record.")
+    except (dns.exception.DNSException, OSError):
+        return Guess(domain, "unknown", f"DNS did not answer for {domain}. Try again, or choose the provider yourself.")
+    if slug := guessing.guess(domain, mx):
+        return _found(domain, slug, mx)
+    listed = ", ".join(mx[:LISTED])
+    text = f"The mail of {domain} goes to {listed}, which the panel has no settings for."
+    return Guess(domain, "none", text if listed else f"{domain} receives no mail (null MX).", mx=mx[:LISTED])
+
+
+def _found(domain: str, slug: str, mx: tuple[str, ...]) -> Guess:
+    preset = presets.get(slug)
+    known = f"The mail of {domain} goes to {mx[0]}" if mx else f"{domain} belongs to {preset.label}"
+    text = f"{known}: these are the settings of {preset.label}. Choose another provider if you send through one."
+    return Guess(domain, "found", text, preset, mx[:LISTED], own_domain=bool(mx))
+
+
+def _mx(domain: str, resolver: dns.resolver.Resolver) -> tuple[str, ...]:
+    answer = resolver.resolve(domain + ".", "MX", lifetime=LIFETIME)
+    rows = sorted((row.preference, row.exchange.to_text(omit_final_dot=True).lower()) for row in answer)
+    return tuple(name for _, name in rows if name not in ("", "."))
