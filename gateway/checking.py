@@ -1,15 +1,37 @@
 """Compares a server with what the panel believes about its gateway, and records the truth."""
 
-from gateway import gateways, looking, wanted
-from gateway.actions import with_relay
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gateway import drift, gateways, looking, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
-from gateway.postfix.spec import Relay, Wanted
+from gateway.postfix.spec import Invalid, Relay, Wanted
+from servers.fields import Unreadable
 from servers.jobs.converge import preview
 from servers.jobs.models import Job
 from servers.jobs.run import Conclusion, Run
+from servers.models import Server
 from servers.remote.plan import Plan
+from servers.remote.secret import Secret
+
+IN_FORCE = ("installed", "outdated", "older-panel")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """word: installed | outdated (earlier values of `row`) | older-panel (as an earlier panel wrote it) | absent |
+    stopped | drifted | invalid, unreadable (the stored values, not the server). text: one sentence."""
+
+    word: str
+    text: str
+    todo: Plan = field(default_factory=Plan)
+    row: Smarthost | None = None
+    revision: int = 0
+    findings: tuple[dict, ...] = ()
+    hint: str = ""
 
 
 def check(run: Run) -> Conclusion:
@@ -19,43 +41,86 @@ def check(run: Run) -> Conclusion:
         return Conclusion(
             False, "Another job is changing this server.", cause="busy", hint="Check when it has finished."
         )
-    gateway = Gateway.objects.of(run.server)
     with run.step("observe", "Look at the server"):
         facts = looking.observe(run.connect())
-    rows = dict.fromkeys(row for row in (gateway.applied, gateway.wanted) if row is not None)
+    judged = judge(Gateway.objects.of(run.server), facts, mask=run.mask)
+    record(run.server, judged, facts, masked=run.masked)
+    if judged.word in IN_FORCE:
+        return Conclusion(True, judged.text, result={"queued": facts.queued})
+    if judged.word == "absent":
+        return Conclusion(True, judged.text)
+    cause = judged.word if judged.word in ("invalid", "unreadable") else "drift"
+    result = preview(judged.todo).result if cause == "drift" else {}
+    return Conclusion(False, judged.text, cause=cause, hint=judged.hint, result=result)
+
+
+def judge(gateway: Gateway, facts: Facts, mask: Callable[[Secret | None], None]) -> Judged:
+    """`mask` gets every password the comparison uses. Touches neither the server nor the panel's rows."""
     found = None
-    for row in rows:
-        compared = with_relay(run, row, lambda relay, row=row: _compared(run, gateway, row, relay, facts))
-        if compared.succeeded:
-            return compared
-        found = found or compared
-    if gateway.applied is None and plan(facts, Wanted(relay=None), wanted.digest_key(run.server)).empty:
-        gateways.removed(run.server, looking.seen(facts), forget=False)
-        return Conclusion(True, "No email gateway is installed.")
-    conclusion = found or _drifted(plan(facts, Wanted(relay=None), wanted.digest_key(run.server)))
-    (gateways.drifted if conclusion.cause == "drift" else gateways.broken)(run.server, conclusion.outcome)
-    return conclusion
+    for row in dict.fromkeys(row for row in (gateway.applied, gateway.wanted) if row is not None):
+        try:
+            relay = wanted.relay(row)
+        except Invalid as error:
+            judged = Judged("invalid", f"These values cannot be used: {error}", hint="Correct the form.")
+        except Unreadable as error:
+            judged = Judged("unreadable", f"The stored password does not open: {error}", hint=error.hint)
+        else:
+            mask(relay.password)
+            judged = _compared(gateway, row, relay, facts)
+        if judged.word in IN_FORCE:
+            return judged
+        found = found or judged
+    nothing = plan(facts, Wanted(relay=None), wanted.digest_key(gateway.server))
+    if gateway.applied is None and nothing.empty:
+        return Judged("absent", "No email gateway is installed.")
+    return found or _drifted(facts, nothing)
 
 
-def _compared(run: Run, gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> Conclusion:
-    todo, seen = plan(facts, Wanted(relay=relay), wanted.digest_key(run.server)), looking.seen(facts)
+def record(
+    server: Server, judged: Judged, facts: Facts, *, masked: Callable[[str], str], when: datetime | None = None
+) -> None:
+    """when: the end of the observation, if it is not now."""
+    if judged.word in IN_FORCE:
+        gateways.proved(server, judged.row, judged.revision, looking.seen(facts))
+    elif judged.word == "absent":
+        gateways.removed(server, looking.seen(facts), forget=False)
+    elif judged.word == "drifted":
+        gateways.drifted(server, masked(judged.text))
+    else:
+        gateways.broken(server, masked(judged.text))
+    around = drift.conditions(facts) if judged.word != "absent" else []
+    findings = [{name: masked(text) for name, text in found.items()} for found in [*judged.findings, *around]]
+    diffs = {path: masked(text) for path, text in judged.todo.diffs.items()} if judged.word not in IN_FORCE else {}
+    oldest = datetime.fromtimestamp(facts.oldest, UTC) if facts.queued and facts.oldest else None
+    gateways.looked(server, findings, diffs=diffs, queued=facts.queued, oldest_at=oldest, when=when)
+
+
+def _compared(gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> Judged:
+    todo, seen = plan(facts, Wanted(relay=relay), wanted.digest_key(gateway.server)), looking.seen(facts)
+    as_before = seen.generation == gateway.generation and facts.running
     # The older values are gone, so only the name of the tables in force can tell that they are still those.
     older = row == gateway.applied and gateway.applied_revision != row.revision and not todo.empty
-    outdated = older and seen.generation == gateway.generation and facts.running
-    if not todo.empty and not outdated:
-        return _drifted(todo)
-    gateways.proved(run.server, row, gateway.applied_revision if outdated else row.revision, seen)
-    newer = " The provider's values were changed since: reinstall to use them." if outdated else ""
-    return Conclusion(True, f"The email gateway is as it was installed.{newer}", result={"queued": facts.queued})
+    good = "The email gateway is as it was installed."
+    if older and as_before:
+        newer = f"{good} The provider's values were changed since: reinstall to use them."
+        return Judged("outdated", newer, todo, row, gateway.applied_revision)
+    if row == gateway.applied and as_before and drift.panel_changed(facts, todo):
+        names = ", ".join(drift.parameters(todo)[: drift.NAMED])
+        told = f"This version of the panel sets {names or 'main.cf'} differently."
+        findings = (drift.finding("newer-panel", "warn", told, "Reinstall when it suits; mail goes on as before."),)
+        return Judged("older-panel", f"{good} {told}", todo, row, gateway.applied_revision, findings)
+    if not todo.empty:
+        return _drifted(facts, todo)
+    return Judged("installed", good, todo, row, row.revision)
 
 
-def _drifted(todo: Plan) -> Conclusion:
-    steps = "one step" if len(todo.steps) == 1 else f"{len(todo.steps)} steps"
-    found = " ".join(refusal.what for refusal in todo.refusals) or f"It takes {steps} to put it right."
-    return Conclusion(
-        False,
-        f"The server is no longer as it was installed. {found}",
-        cause="drift",
+def _drifted(facts: Facts, todo: Plan) -> Judged:
+    findings = tuple(drift.differences(facts, todo))
+    told = " ".join(found["text"] for found in findings)
+    return Judged(
+        "stopped" if drift.stopped(facts) else "drifted",
+        f"The server is no longer as it was installed. {told}".strip(),
+        todo,
+        findings=findings,
         hint="Preview the changes, then reinstall.",
-        result=preview(todo).result,
     )

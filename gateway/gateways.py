@@ -160,6 +160,30 @@ def tested(server: Server, smarthost: Smarthost | None, result: dict, *, cause: 
     Gateway.objects.filter(server=server).update(last_test=note, queued=F("queued") + waits)
 
 
+def looked(
+    server: Server,
+    findings: list[dict],
+    *,
+    diffs: dict[str, str],
+    queued: int,
+    oldest_at: datetime | None,
+    when: datetime | None = None,
+) -> None:
+    """What a look saw beside the state: findings of gateway.drift, and per file how it differs from what we wrote."""
+    fresh = {"problems": findings, "diffs": diffs, "queued": queued, "oldest_at": oldest_at}
+    Gateway.objects.filter(server=server).update(**fresh, seen_at=when or timezone.now())
+
+
+def missed(server: Server, findings: list[dict]) -> None:
+    """A look got no answer; what was seen last stays."""
+    Gateway.objects.filter(server=server).update(problems=findings)
+
+
+def unknown(server: Server, reason: str) -> None:
+    """So many looks got no answer that what was seen last may no longer be so."""
+    Gateway.objects.filter(server=server, applied__isnull=False).update(state=Gateway.State.UNKNOWN, reason=reason)
+
+
 def _looked(seen: Seen, now: datetime) -> dict:
     observed = {"os": seen.os_name, "postfix": seen.postfix, "log_source": seen.log_source}
     return {"verified_at": now, "queued": seen.queued, "observed": observed, "in_doubt": False}

@@ -122,7 +122,7 @@ class GatewayQuerySet(models.QuerySet):
         found = self.select_related("wanted", "applied").filter(server=server).first()
         return found or Gateway(server=server)
 
-    def using(self, smarthost: Smarthost) -> "GatewayQuerySet":
+    def through(self, smarthost: Smarthost) -> "GatewayQuerySet":
         """Those that want it or run on it, as `with_use` counts them."""
         return self.filter(Q(wanted=smarthost) | Q(applied=smarthost))
 
@@ -165,6 +165,12 @@ class Gateway(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
     last_test = models.JSONField(default=dict, blank=True)  # {"at", "delivery", "reply", "seconds", "job"}
     observed = models.JSONField(default=dict, blank=True)  # {"os", "postfix", "log_source"} at the last look
+    seen_at = models.DateTimeField(null=True, blank=True)  # when the server last answered a look
+    # when the next regular look begins; while one is under way, when its lease ends
+    look_due_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
+    oldest_at = models.DateTimeField(null=True, blank=True)  # arrival of the oldest message that waits
+    problems = models.JSONField(default=list, blank=True)  # findings of gateway.drift that are not ok
+    diffs = models.JSONField(default=dict, blank=True)  # path -> unified diff, from what is there to what we wrote
 
     objects = GatewayQuerySet.as_manager()
 

@@ -48,10 +48,12 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
     shown = shown or asked(request, server, gateway)
     user = request.user
     preset, tested, last = _preset(shown.choice, user), mailtest.last(server), _last_change(server, user)
+    hidden = Discretion(user, [server.pk])
     return {
         "server": server,
         "gateway": gateway,
-        "gateway_state": Discretion(user, [server.pk]).state(server.pk, gateways.state_of(gateway)),
+        "gateway_state": hidden.state(server.pk, gateways.state_of(gateway)),
+        "problems": hidden.hide(server.pk, gateway.problems),
         "provider": choice.named(gateway.applied, user) if gateway.applied else "",
         "live_job": Job.objects.live().filter(server=server, action__startswith="gateway.", mutating=True).first(),
         "groups": choice.offered(user, gateway),

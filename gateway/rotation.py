@@ -56,7 +56,7 @@ def use(smarthost: Smarthost) -> Use:
     behind = Q(applied_revision__lt=smarthost.revision) | Q(in_doubt=True)
     earlier = ~Q(applied_password_revision=smarthost.password_revision)
     return Use(
-        **Gateway.objects.using(smarthost).aggregate(
+        **Gateway.objects.through(smarthost).aggregate(
             installed=Count("pk", filter=live & applied),
             waiting=Count("pk", filter=live & (~applied | Q(applied__isnull=True))),
             behind=Count("pk", filter=live & applied & Q(wanted=smarthost) & behind),

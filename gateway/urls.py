@@ -1,6 +1,6 @@
 from django.urls import path
 
-from gateway import views
+from gateway import drift_views, views
 
 app_name = "gateway"
 urlpatterns = [
@@ -11,4 +11,6 @@ urlpatterns = [
     path("test/", views.test, name="test"),
     path("test/<int:job>/", views.tested, name="tested"),
     path("check/", views.check, name="check"),
+    path("drift/", drift_views.drift, name="drift"),
+    path("reapply/", drift_views.reapply, name="reapply"),
 ]

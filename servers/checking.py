@@ -147,6 +147,7 @@ def _keep(server: Server, found: Found) -> None:
     same = Server.objects.filter(pk=server.pk, address=server.address, port=server.port, user=server.user)
     facts = found.facts or server.findings.get("facts", {})
     noted = {"findings": {"stages": found.stages, "facts": facts}, "checked_at": timezone.now()}
+    noted |= {"misses": 0, "missed_since": None}  # the regular looks count anew from what a person saw
     if not (found.failure and found.failure["slug"] == "host-key"):  # then trust.offer_host_keys has said how it stands
         reach = Server.Reach.FAILED if found.failure else Server.Reach.OK
         blocked = When(reach=Server.Reach.KEY_CHANGED, then=F("reach"))

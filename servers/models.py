@@ -109,6 +109,8 @@ class Server(models.Model):
     note = models.TextField(blank=True, max_length=2000, validators=[validators.note])
     reach = models.CharField(max_length=12, choices=Reach, default=Reach.UNKNOWN)
     checked_at = models.DateTimeField(null=True, blank=True)
+    misses = models.PositiveSmallIntegerField(default=0, editable=False)  # regular looks in a row without an answer
+    missed_since = models.DateTimeField(null=True, blank=True, editable=False)  # the first of them
     findings = models.JSONField(
         default=dict, blank=True
     )  # the last connection check: {"stages": [...], "facts": {...}}
