@@ -40,7 +40,7 @@ def look_up(address: str, resolver: dns.resolver.Resolver | None = None) -> Gues
     try:
         mx = _mx(domain, resolver or dns.resolver.get_default_resolver())
     except dns.resolver.NXDOMAIN:
-        return Guess(domain, "missing", f"There is no domain {domain}. Check its spelling.")
+        return Guess(domain, "missing", f"DNS says that {domain} does not exist. Check its spelling.")
     except dns.resolver.NoAnswer:
         return Guess(domain, "none", f"{domain} receives no mail: it has no MX record.")
     except (dns.exception.DNSException, OSError):
@@ -54,8 +54,10 @@ def look_up(address: str, resolver: dns.resolver.Resolver | None = None) -> Gues
 
 def _found(domain: str, slug: str, mx: tuple[str, ...]) -> Guess:
     preset = presets.get(slug)
-    known = f"The mail of {domain} goes to {mx[0]}" if mx else f"{domain} belongs to {preset.label}"
-    text = f"{known}: these are the settings of {preset.label}. Choose another provider if you send through one."
+    text = f"{domain} belongs to {preset.label}, and these are its settings."
+    if mx:
+        text = f"The mail of {domain} goes to {mx[0]}, so these are the settings of {preset.label}. "
+        text += "Mail may leave through another provider: then choose that one."
     return Guess(domain, "found", text, preset, mx[:LISTED], own_domain=bool(mx))
 
 

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from django.urls import reverse
+
 from controlpanel.access.models import User
 from gateway import wanted
 from gateway.choice import knows_details
+from gateway.mending import mends
 from gateway.models import Gateway, Smarthost
 from gateway.server_forms import TestForm
 from servers.jobs.discretion import told
@@ -55,9 +58,13 @@ def last(server: Server) -> Job | None:
 
 
 def shown(job: Job, user: User) -> dict:
-    """Context of test_result.html: the way as far as it got, and the reply, as this person may read them."""
+    """Context of test_result.html: the way as far as it got, the reply as this person may read it, and `fix`: words and
+    address of the place where a failure is mended, or None."""
+    fix = mends(user, [job]).get(job.pk) if job.finished else None
+    if fix and fix[1] == reverse("servers:services", args=[job.server_id]):  # that is the page this is shown on
+        fix = None
     (job,) = told([job], user)
-    return {"tested": job, "stages": _stages(job), "reply": job.result.get("reply", "")}
+    return {"tested": job, "fix": fix, "stages": _stages(job), "reply": job.result.get("reply", "")}
 
 
 def _stages(job: Job) -> list[Stage]:

@@ -89,7 +89,9 @@ def _tls_problem(preset: Preset, port: int, tls: str) -> Problem | None:
 
 def _host_problem(preset: Preset, host: str) -> Problem | None:
     if preset.host_like and host and not preset.host_like.search(host.rstrip(".").lower()):
-        return Problem("host", f"This is not a server of {preset.label}: {preset.host_hint}", blocking=False)
+        return Problem(
+            "host", f"This does not look like a server of {preset.label}. {preset.host_hint}", blocking=False
+        )
     if not preset.host or host.rstrip(".").lower() in preset.hosts():
         return None
     name = preset.host.replace("{region}", "<region>")

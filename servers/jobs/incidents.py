@@ -69,7 +69,7 @@ def examples(incidents: Iterable[Incident]) -> dict[int, Job]:
 def shown(incidents: list[Incident], jobs: dict[int, Job], seen: Discretion, viewer: User, action: str) -> list[dict]:
     """For the page: [{"incident", "outcome", "hint", "evidence", "fix"}], in the words `viewer` may read.
     fix: (words, address) of a link, or None."""
-    mends = _mends(jobs.values(), viewer, action)
+    fixes = mends(jobs.values(), viewer, action)
     told = []
     for incident in incidents[:SHOWN]:
         job = seen.job(jobs[incident.last])
@@ -81,7 +81,7 @@ def shown(incidents: list[Incident], jobs: dict[int, Job], seen: Discretion, vie
                 "outcome": job.outcome if alone else _of_all(job),
                 "hint": job.hint,
                 "evidence": str(job.result.get("evidence", "")),
-                "fix": mends.get(job.pk) or page,
+                "fix": fixes.get(job.pk) or page,
             }
         )
     return told
@@ -94,7 +94,8 @@ def _of_all(job: Job) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _mends(jobs: Iterable[Job], viewer: User, action: str) -> dict[int, tuple[str, str]]:
+def mends(jobs: Iterable[Job], viewer: User, action: str) -> dict[int, tuple[str, str]]:
+    """{job id: (words, address)} of where its service says this failure is mended."""
     try:
         return catalog.find(action)[0].mends(viewer, jobs)
     except catalog.UnknownAction:

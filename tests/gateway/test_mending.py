@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from gateway.mending import mends
+from gateway.providers.replies import AREAS
 from tests.factories import GatewayFactory, JobFactory, OwnSmarthostFactory, SmarthostFactory
 
 pytestmark = pytest.mark.django_db
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 def failed(wanted, area="credentials"):
     gateway = GatewayFactory(wanted=wanted)
-    return JobFactory(failed=True, server=gateway.server, result={"explanation": {"area": area}})
+    return JobFactory(failed=True, action="gateway.test", server=gateway.server, result={"explanation": {"area": area}})
 
 
 def test_whoever_may_change_the_provider_is_led_to_its_page(administrator, operator):
@@ -30,8 +31,29 @@ def test_values_of_one_server_are_mended_in_its_own_form(administrator):
     )
 
 
-def test_what_no_page_of_the_panel_mends_has_no_link(administrator):
-    assert mends(administrator, [failed(SmarthostFactory(), area="recipient"), JobFactory(failed=True)]) == {}
+@pytest.mark.parametrize("area", [area for area in AREAS if area != "none"])
+def test_every_area_leads_somewhere_for_everybody(area, administrator, customer):
+    job = failed(SmarthostFactory(), area=area)
+    for viewer in (administrator, customer):
+        words, address = mends(viewer, [job])[job.pk]
+        assert words and address.startswith("/")
+
+
+def test_nobody_is_led_to_a_page_he_may_not_open(operator, administrator):
+    job = failed(shared := SmarthostFactory(), area="provider")
+    assert mends(operator, [job])[job.pk] == ("Open its services", reverse("servers:services", args=[job.server_id]))
+    assert mends(administrator, [job])[job.pk] == ("Open the provider", reverse("smarthosts:edit", args=[shared.pk]))
+
+
+def test_what_nothing_explains_has_no_link(administrator):
+    assert mends(administrator, [failed(SmarthostFactory(), area="none"), JobFactory(failed=True)]) == {}
+
+
+def test_the_page_of_a_job_has_the_link(client, administrator):
+    job = failed(shared := SmarthostFactory(), area="sender")
+    client.force_login(administrator)
+    page = client.get(reverse("jobs:job", args=[job.pk])).content.decode()
+    assert f'<a href="{reverse("smarthosts:edit", args=[shared.pk])}">Fix sender</a>' in page
 
 
 def test_many_cost_as_much_as_one(administrator, django_assert_num_queries):

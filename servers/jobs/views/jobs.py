@@ -14,7 +14,7 @@ from controlpanel.access.gate import Permission, may, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
 from servers import catalog
-from servers.jobs import launch, pauses, presence, story, telling
+from servers.jobs import incidents, launch, pauses, presence, story, telling
 from servers.jobs.discretion import Discretion, told
 from servers.jobs.models import Job, JobStep, Status
 from servers.jobs.views.common import asked_again, pause_context, tabs
@@ -115,6 +115,7 @@ def _context(request: HttpRequest, found: Job) -> dict:
     return _row(seen.job(found), request.user) | {
         "steps": steps,
         "version": story.version(found, waits),
+        "fix": incidents.mends([found], request.user, found.action).get(found.pk),
         "evidence": story.evidence(found, steps),
         "details": story.details(found),
         "canceller": story.person(found.cancel_asked_by, request.user),
