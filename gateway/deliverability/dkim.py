@@ -1,0 +1,159 @@
+"""DKIM keys of a sending domain, RFC 6376, 8301 and 8463. Pure over a Lookup."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from gateway.deliverability.answers import Lookup
+from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Publish, Sender, record
+from gateway.providers.preset import Dkim
+
+WEAK, GOOD = 1024, 2048
+
+
+@dataclass(frozen=True)
+class Key:
+    """bits: of an RSA key; 256 for Ed25519. fault: why no receiver can use it, "" when they can."""
+
+    kind: str = "rsa"
+    bits: int = 0
+    testing: bool = False
+    fault: str = ""
+
+
+def parse(text: str) -> Key:
+    """The key in a TXT record; never raises."""
+    pairs = [part.split("=", 1) for part in text.split(";") if part.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        return Key(fault="it is no list of tags")
+    tags = {name.strip().lower(): value.strip() for name, value in pairs}
+    if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
+        return Key(fault="it is no DKIM key: there is no p= in it" if "p" not in tags else "it does not say v=DKIM1")
+    kind = tags.get("k", "rsa").lower()
+    testing = "y" in tags.get("t", "").lower().split(":")
+    encoded = "".join(tags["p"].split())
+    if not encoded:
+        return Key(kind, fault="it is revoked: p= is empty")
+    if "h" in tags and "sha256" not in [one.strip().lower() for one in tags["h"].split(":")]:
+        return Key(kind, fault="it forbids SHA-256, which is what mail is signed with")
+    if not {"*", "email"} & {one.strip().lower() for one in tags.get("s", "*").split(":")}:
+        return Key(kind, fault="it is not meant for email")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+        bits = _bits(kind, raw)
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+        return Key(kind, fault="its key is damaged: look for quotation marks, blanks or a missing end")
+    if bits < WEAK and kind == "rsa":
+        return Key(kind, bits, testing, f"its RSA key has {bits} bits, and receivers take no less than {WEAK}")
+    return Key(kind, bits, testing)
+
+
+def _bits(kind: str, raw: bytes) -> int:
+    if kind == "ed25519":
+        if len(raw) != 32:
+            raise ValueError(kind)
+        return 256
+    key = load_der_public_key(raw)
+    if kind != "rsa" or not isinstance(key, RSAPublicKey):
+        raise ValueError(kind)
+    return key.key_size
+
+
+def judge(
+    domain: str, lookup: Lookup, senders: Sequence[Sender], selectors: Sequence[str] = ()
+) -> tuple[list[Finding], list[Publish], dict[str, bool | None]]:
+    """Findings, records, and {label of the provider: whether it can sign; None when nothing is known}."""
+    findings, publish, signs = [], [], {}
+    own = [_key(domain, Dkim(selector, "txt"), lookup, "") for selector in selectors]
+    findings += [finding for finding, _ in own]
+    own_works = any(finding.state in (OK, WARN) for finding, _ in own)
+    for sender in senders:
+        if not sender.dns:
+            continue
+        judged = [_key(domain, _filled(one, domain, sender), lookup, sender.label) for one in sender.dns.dkim]
+        findings += [finding for finding, _ in judged]
+        publish += [wanted for _, wanted in judged if wanted]
+        if judged:
+            states = {finding.state for finding, _ in judged}
+            works = bool(states & {OK, WARN})
+            signs[sender.label] = None if UNKNOWN in states and not works else works or own_works
+        else:
+            signs[sender.label] = True if own_works else None
+            if not selectors:
+                findings.append(_unnamed(domain, sender))
+    return findings, publish, signs
+
+
+def _filled(one: Dkim, domain: str, sender: Sender) -> Dkim:
+    return Dkim(one.selector, one.kind, one.target.replace("{domain}", domain).replace("{region}", sender.region))
+
+
+def _unnamed(domain: str, sender: Sender) -> Finding:
+    what = f"Which DKIM keys {sender.label} uses for {domain} is not known here: every account gets its own."
+    hint = f"{sender.dns.note} Add the selector, the part before ._domainkey, to have it checked.".strip()
+    return Finding("dkim", UNKNOWN, "unknown", what, hint=hint)
+
+
+def _key(domain: str, one: Dkim, lookup: Lookup, label: str) -> tuple[Finding, Publish | None]:
+    name = f"{one.selector}._domainkey.{domain}"
+    whose = f" of {label}" if label else ""
+    answer = lookup(name, "TXT")
+
+    def said(state: str, word: str, what: str, evidence: str = "", hint: str = "") -> Finding:
+        return Finding("dkim", state, word, what, evidence, hint, (f"{name} TXT",))
+
+    wanted = None
+    if one.target:
+        wanted = record(name, domain, "CNAME", one.target, f"The DKIM key{whose}.")
+    alias = answer.alias
+    if not answer.known:
+        hint = "DNS gave no answer, so nothing is said about it. Check again later."
+        return said(UNKNOWN, "unknown", f"The DKIM key{whose} could not be read.", answer.detail or name, hint), None
+    if alias and one.target and alias.lower() != one.target.lower():
+        what = f"The DKIM record{whose} points elsewhere."
+        return said(FAIL, "wrong", what, f"{name} → {alias}", f"It must point to {one.target}."), wanted
+    if not answer.values:
+        return _absent(domain, name, alias, lookup, said, whose), wanted
+    if len(answer.values) > 1:
+        what = f"There are {len(answer.values)} records where the one DKIM key{whose} belongs."
+        return said(FAIL, "wrong", what, "\n".join(answer.values), "Keep the one that the provider shows."), wanted
+    key = parse(answer.values[0])
+    evidence = f"{name} → {alias}" if alias else f"{name}: {_short(answer.values[0])}"
+    if key.fault:
+        hint = "Copy it again from the provider's page, as one line."
+        return said(FAIL, "wrong", f"The DKIM key{whose} cannot be used: {key.fault}.", evidence, hint), wanted
+    strength = "Ed25519" if key.kind == "ed25519" else f"RSA, {key.bits} bits"
+    if key.testing:
+        hint = "Take t=y out of the record when everything works."
+        return said(WARN, "present", f"The DKIM key{whose} says it is only a test (t=y).", evidence, hint), None
+    if key.kind == "rsa" and key.bits < GOOD:
+        hint = f"Ask the provider for a key of {GOOD} bits."
+        return said(WARN, "present", f"The DKIM key{whose} is weak: {strength}.", evidence, hint), None
+    if one.target and not alias:
+        what = f"The DKIM key{whose} is a copy: when the provider changes its key, signatures break."
+        return said(WARN, "present", what, evidence, f"Make it a CNAME to {one.target}."), wanted
+    return said(OK, "present", f"The DKIM key{whose} is there: {strength}.", evidence), None
+
+
+def _absent(domain: str, name: str, alias: str, lookup: Lookup, said, whose: str) -> Finding:
+    alias = alias or next(iter(lookup(name, "CNAME").values), "")
+    if alias:
+        what = f"The DKIM record{whose} points to a name where there is no key."
+        hint = "The provider has not finished its side, or the target is mistyped: compare it with the provider's page."
+        return said(FAIL, "wrong", what, f"{name} → {alias}", hint)
+    doubled = f"{name}.{domain}"
+    if lookup(doubled, "TXT").values or lookup(doubled, "CNAME").values:
+        what = f"The DKIM record{whose} stands at a doubled name."
+        hint = f"Your DNS host adds the domain itself: type {name.removesuffix('.' + domain)} as its name."
+        return said(FAIL, "wrong", what, doubled, hint)
+    hint = "Publish the record on this page, or the one the provider shows."
+    return said(FAIL, "missing", f"The DKIM key{whose} is missing.", name, hint)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:80]} … {text[-20:]}"
