@@ -29,7 +29,7 @@ def install(run: Run) -> Conclusion:
 def _install(run: Run) -> Conclusion:
     smarthost = Gateway.objects.of(run.server).wanted
     if smarthost is None:
-        return _nothing_wanted()
+        return nothing_wanted()
     return with_relay(run, smarthost, lambda relay: _relayed(run, smarthost, relay))
 
 
@@ -84,7 +84,7 @@ def preview(run: Run) -> Conclusion:
     else:
         smarthost = Gateway.objects.of(run.server).wanted or Smarthost.objects.default()
     if smarthost is None:
-        return _nothing_wanted()
+        return nothing_wanted()
     return with_relay(run, smarthost, lambda relay: _preview(run, relay))
 
 
@@ -108,7 +108,7 @@ def with_relay(run: Run, smarthost: Smarthost, then: Callable[[Relay], Conclusio
     return then(relay)
 
 
-def _nothing_wanted() -> Conclusion:
+def nothing_wanted() -> Conclusion:
     error = gateways.NothingWanted()
     return Conclusion(False, (error.__doc__ or "").strip(), cause="nothing-wanted", hint=error.hint)
 

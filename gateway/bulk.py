@@ -190,6 +190,21 @@ class CheckForm(BulkForm):
         return [f"The panel looks whether {whether}.", "Nothing is changed."]
 
 
+class DiagnoseForm(BulkForm):
+    action = "gateway.diagnose"
+
+    def excluded(self, servers: ServerQuerySet) -> dict:
+        return without_values(servers, gateways.fallback(self.viewer))
+
+    def effects(self, count: int) -> list[str]:
+        return [
+            f"The ports of its SMTP provider are tried from {_servers(count)}, with one sign-in each."
+            if count == 1
+            else f"Each of {_servers(count)} tries the ports of its SMTP provider and signs in there once.",
+            "Nothing is changed and nothing is sent.",
+        ]
+
+
 class LoadDefaultsForm(BulkForm):
     """Chooses the default provider; a reinstall brings it to the servers."""
 

@@ -15,6 +15,9 @@ from servers.jobs.discretion import Discretion, told
 from servers.jobs.models import Job, Status
 from servers.models import Server
 
+CHANGES = ("gateway.install", "gateway.reinstall", "gateway.uninstall")
+DIAGNOSES = ("gateway.diagnose",)
+CARRIED = (*values.FREE, "port", "tls")  # a diagnosis proposes a port
 OTHER_MTA, QUEUED_MAIL = "other-mta", "queued-mail"  # the refusals a person can answer with a consent
 
 
@@ -38,7 +41,7 @@ def asked(request: HttpRequest, server: Server, gateway: Gateway, data: QueryDic
     if picked.smarthost is not None:
         return Asked(picked, ChoiceForm(data, choice=picked))
     loaded = default if data is not None and default is not None and data.get("password_from") else None
-    carried = {} if data is not None else {name: source[name] for name in values.FREE if name in source}
+    carried = {} if data is not None else {name: source[name] for name in CARRIED if name in source}
     form = OwnForm(data, server=server, by=user, choice=picked, defaults=loaded, initial=carried)
     return Asked(picked, form, loaded=loaded is not None)
 
@@ -47,7 +50,8 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
     gateway = Gateway.objects.with_live_job().of(server)
     shown = shown or asked(request, server, gateway)
     user = request.user
-    preset, tested, last = _preset(shown.choice, user), mailtest.last(server), _last_change(server, user)
+    preset, tested, diagnosed = _preset(shown.choice, user), mailtest.last(server), _last(server, user, DIAGNOSES)
+    last = _last(server, user, CHANGES)
     hidden = Discretion(user, [server.pk])
     return {
         "server": server,
@@ -67,6 +71,7 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "consent": last if _asks_consent(last) else None,
         "failed": last if last and last.status in (Status.FAILED, Status.ERRORED) and not _asks_consent(last) else None,
         "failed_evidence": last.result.get("evidence", "") if last else "",
+        "diagnosed": diagnosed,
         "test_form": test or (mailtest.form(gateway, user) if gateway.installed else None),
         "test_preset": _test_preset(gateway, user),
     } | (mailtest.shown(tested, user) if tested else {})
@@ -114,9 +119,8 @@ def _warnings(picked: choice.Choice, user: User) -> list[str]:
     return rules.warnings(picked.smarthost)
 
 
-def _last_change(server: Server, user: User) -> Job | None:
-    """The last install, reinstall or uninstall, as this person may read it."""
-    kinds = ("gateway.install", "gateway.reinstall", "gateway.uninstall")
+def _last(server: Server, user: User, kinds: tuple[str, ...]) -> Job | None:
+    """The last job of these kinds, as this person may read it."""
     last = Job.objects.filter(server=server, action__in=kinds).order_by("-id").first()
     return told([last], user)[0] if last else None
 

@@ -1,6 +1,8 @@
 """The account is proved from the server itself before anything is changed there: a wrong password cannot replace a
 working one."""
 
+from collections.abc import Callable
+
 from django.core.exceptions import ValidationError
 
 from controlpanel.access.gate import Permission, may
@@ -27,7 +29,7 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
             sender=relay.probe_address,
             preset=smarthost.preset,
             on_stage=told,
-            refuse=None if _trusted(run, smarthost) else _private,
+            refuse=refusal(run, smarthost),
         )
         for note in proof.notes:
             step.line(note)
@@ -49,6 +51,11 @@ def _refused(proof: Proof, blocker: Stage, host: str) -> Conclusion:
     return Conclusion(
         False, outcome, cause=meaning.slug, hint=meaning.fix, result=result | {"evidence": blocker.evidence}
     )
+
+
+def refusal(run: Run, smarthost: Smarthost) -> Callable[[str], str | None] | None:
+    """Says of an address why it must not be contacted, or None; None where every address may be."""
+    return None if _trusted(run, smarthost) else _private
 
 
 def _trusted(run: Run, smarthost: Smarthost) -> bool:

@@ -1,7 +1,7 @@
 """The email gateway as a service of the catalogue."""
 
 from controlpanel.access.gate import Permission
-from gateway import actions, checking, discretion, gateways, mending, narrowing, panel, sending
+from gateway import actions, checking, diagnosing, discretion, gateways, mending, narrowing, panel, sending
 from servers.catalog import Action, Bulk, Service
 
 
@@ -10,6 +10,8 @@ def _action(slug: str, label: str, done: str, run, **kinds) -> Action:
 
 
 TEST_COLUMNS = (("Accepted", "delivery"), ("Reply", "reply"), ("Seconds", "seconds"))
+PORTS = tuple((f"Port {port}", f"port_{port}") for port in (25, 465, 587, 2525, 2587))
+DIAGNOSIS_COLUMNS = (*PORTS, ("Use instead", "instead"))
 
 
 def _bulk(slug: str, label: str, form: str, permission: Permission = Permission.RUN, **kinds) -> Bulk:
@@ -26,6 +28,14 @@ SERVICE = Service(
         _action("preview", "Preview changes", "previewed", actions.preview, mutating=False),
         _action("check", "Check email gateway", "checked", checking.check, mutating=False),
         _action("test", "Send test email", "sent a test email", sending.test, mutating=False, columns=TEST_COLUMNS),
+        _action(
+            "diagnose",
+            "Diagnose email gateway",
+            "diagnosed",
+            diagnosing.diagnose,
+            mutating=False,
+            columns=DIAGNOSIS_COLUMNS,
+        ),
     ),
     panel="gateway/panel.html",
     context=panel.context,
@@ -38,6 +48,7 @@ SERVICE = Service(
         _bulk("reinstall", "Reinstall and update credentials", "ReinstallForm"),
         _bulk("test", "Send test email", "BulkTestForm", front=True, at="from"),
         _bulk("check", "Check email gateway", "CheckForm", front=True),
+        _bulk("diagnose", "Diagnose email gateway", "DiagnoseForm"),
         _bulk("preview", "Preview changes", "PreviewForm"),
         _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS, at="for"),
         _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True, at="from"),

@@ -19,7 +19,7 @@ from gateway.providers import limits, presets
 from gateway.providers.preset import Preset
 
 FORM = "gateway/smarthost.html"
-CARRIED = ("name", *values.FREE)
+CARRIED = ("name", *values.FREE, "port", "tls")
 
 
 @needs(Permission.SETTINGS)

@@ -47,6 +47,10 @@ LOOKS: dict[str, Look] = {
     "ok": Look("OK", "good", "circle-check"),
     "warn": Look("Warning", "warn", "alert-circle"),
     "fail": Look("Failed", "bad", "alert-triangle"),
+    # a port
+    "open": Look("Open", "good", "plug-connected"),
+    "refused": Look("Refused", "warn", "ban"),
+    "silent": Look("Silent", "warn", "hourglass"),
     # one email
     "accepted": Look("Accepted", "good", "mail-check"),
     "sent": Look("Accepted", "good", "mail-check"),

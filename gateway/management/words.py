@@ -93,3 +93,17 @@ def print_previews(batch: Batch, out) -> None:
                 out.write(f"       {command}")
         for diff in found.get("diffs", {}).values():
             out.write(diff)
+
+
+def print_diagnoses(batch: Batch, out) -> None:
+    """What stands in the way, what helps, the stages and the ports, server by server."""
+    for job in batch.jobs.select_related("server").order_by("server__name"):
+        found = job.result.get("diagnosis", {})
+        out.write(f"\n{job.server}: {job.outcome}")
+        if job.hint:
+            out.write(f"  {job.hint}")
+        for stage in found.get("stages", []):
+            out.write(f"  {stage['title']}: {stage['state']}. {stage['text']}")
+        for row in found.get("ports", []):
+            states = "/".join(state for state in (row["ipv4"], row["ipv6"]) if state)
+            out.write(f"  port {row['port']}: {states}, {row['answer']}")

@@ -1,4 +1,4 @@
-"""The conversation itself: greeting, encryption, sign-in, sender. The same for a live wire and a recorded one."""
+"""The conversation itself, from greeting to recipient. The same for a live wire and a recorded one."""
 
 import base64
 import re
@@ -16,24 +16,34 @@ OTHER_WAYS = re.compile(r"CRAM-MD5|DIGEST-MD5|SCRAM-")  # Postfix may use them, 
 class Dialogue:
     """`run` gives a stage to `done` for each step and stops at the first that fails or stays unknown.
 
-    helo: the name to greet with. preset: whose words to expect in explanations.
+    helo: the name to greet with. preset: whose words to expect in explanations. recipient: asked about as well, and
+    then everything is taken back; "" leaves that out.
     """
 
     def __init__(
-        self, wire: Wire, relay: Relay, sender: str, helo: str, done: Callable[[Stage], None], preset: str = ""
+        self,
+        wire: Wire,
+        relay: Relay,
+        sender: str,
+        helo: str,
+        done: Callable[[Stage], None],
+        preset: str = "",
+        recipient: str = "",
     ):
         self._wire, self._relay, self._sender, self._helo = wire, relay, sender, helo
+        self._recipient = recipient
         self._done, self._preset = done, preset
         self._offers: dict[str, str] = {}
-        self._name, self._since = "", 0.0
+        self._name, self._since, self._last = "", 0.0, ""
 
     def run(self) -> bool:
         """True when every step was taken."""
-        steps = {
-            "implicit": (self._tls, self._greet, self._sign_in, self._name_sender),
-            "starttls": (self._greet, self._starttls, self._sign_in, self._name_sender),
-            "none": (self._greet, self._sign_in, self._name_sender),
+        opening = {
+            "implicit": (self._tls, self._greet),
+            "starttls": (self._greet, self._starttls),
+            "none": (self._greet,),
         }[self._relay.tls]
+        steps = (*opening, self._sign_in, self._name_sender, *([self._name_recipient] if self._recipient else []))
         try:
             good = all(step() for step in steps)
         except WireFault as fault:
@@ -112,6 +122,16 @@ class Dialogue:
         state = "ok" if reply.good else "warn" if reply.code < 500 else "fail"
         return self._end(state, reply.text)
 
+    def _name_recipient(self) -> bool:
+        if self._last != "ok":  # without a sender there is nobody to write to
+            return True
+        self._begin("rcpt_to")
+        reply = self._ask(f"RCPT TO:<{self._recipient}>")
+        meaning = explain(reply.text, self._preset)
+        # The address is only an example: a provider that merely does not know it has let us in.
+        refused = reply.code >= 500 and meaning.exact and meaning.area != "recipient"
+        return self._end("ok" if reply.good else "fail" if refused else "warn", reply.text)
+
     def _leave(self) -> None:
         try:
             self._ask("RSET")
@@ -132,6 +152,7 @@ class Dialogue:
     def _end(self, state: str, evidence: str) -> bool:
         ms = round(max(0.0, self._wire.clock() - self._since) * 1000)
         meaning = explain(evidence, self._preset) if state in ("fail", "warn") else None
+        self._last = state
         self._done(Stage(self._name, state, evidence, ms, meaning))
         return state not in ("fail", "unknown")
 

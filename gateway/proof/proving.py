@@ -8,7 +8,7 @@ from collections.abc import Callable
 from gateway.proof import script, trust
 from gateway.proof.dialogue import Dialogue, login_responses, plain_response
 from gateway.proof.record import RecordedWire
-from gateway.proof.scene import look
+from gateway.proof.scene import Scene, look
 from gateway.proof.stream import LiveWire
 from gateway.proof.values import Proof, Relay, Stage
 from gateway.providers.replies import explain
@@ -37,37 +37,44 @@ def prove(
     on_stage: Callable[[Stage], None] | None = None,
     refuse: Callable[[str], str | None] | None = None,
     patience: int = 15,
+    scene: Scene | None = None,
+    target: str = "",
+    recipient: str = "",
 ) -> Proof:
     """Name, connection, greeting, encryption, sign-in, sender: from the server's position, changing nothing there.
 
     preset: whose words to expect. on_stage: told each stage as it ends. patience: seconds of silence that are waited.
     refuse: says why an address must not be contacted, or None; given one, only addresses it was asked about are.
-    Raises RemoteError when the server itself is lost, ValueError when sender, host or HELO name could break out of a
-    command.
+    scene: what a look has found already. target: the address to connect to, known to be allowed. recipient: also
+    asked about, by RCPT TO and RSET; nothing is sent.
+    Raises RemoteError when the server itself is lost, ValueError when sender, recipient, host or HELO name could break
+    out of a command.
     """
-    if not _SENDER.fullmatch(sender) or not (relay.helo_name == "" or _HELO.fullmatch(relay.helo_name)):
-        raise ValueError("sender or HELO name is not valid")
+    fit = _SENDER.fullmatch(sender) and (recipient == "" or _SENDER.fullmatch(recipient))
+    if not fit or not (relay.helo_name == "" or _HELO.fullmatch(relay.helo_name)):
+        raise ValueError("sender, recipient or HELO name is not valid")
     if not re.fullmatch(r"[A-Za-z0-9:][A-Za-z0-9._:-]*", relay.host):
         raise ValueError("the SMTP server's name is not valid")
-    return _Proving(host, relay, sender, preset, on_stage, refuse, patience).proof()
+    return _Proving(host, relay, sender, preset, on_stage, refuse, patience, recipient).proof(scene, target)
 
 
 class _Proving:
-    def __init__(self, host, relay, sender, preset, on_stage, refuse, patience):
+    def __init__(self, host, relay, sender, preset, on_stage, refuse, patience, recipient):
         self._host, self._relay, self._sender, self._preset = host, relay, sender, preset
+        self._recipient = recipient
         self._on_stage, self._refuse, self._patience = on_stage, refuse, patience
         self._stages: list[Stage] = []
         self._heard: list[str] = []
         self._notes: list[str] = []
         self._secrets = _secrets(relay)
 
-    def proof(self) -> Proof:
-        self._scene = look(self._host, self._relay.host)
+    def proof(self, scene: Scene | None = None, target: str = "") -> Proof:
+        self._scene = scene or look(self._host, self._relay.host)
         if abs(self._scene.skew) > 300:
             self._notes.append(f"The server's clock is {abs(self._scene.skew):.0f} s off from the panel's.")
         if script.is_address(self._relay.host) and self._relay.verify and self._relay.tls != "none":
             self._notes.append(ADDRESS)
-        target = self._allowed()
+        target = target or self._allowed()
         way = "none"
         if target:
             way = self._through_tunnel(target)
@@ -112,7 +119,7 @@ class _Proving:
             self._add(Stage("auth", "unknown", UNTRIED))
             return "none"
         trusted = self._scene.bundle
-        text = script.script(self._relay, self._sender, self._helo, trusted, target, self._patience)
+        text = script.script(self._relay, self._sender, self._helo, trusted, target, self._patience, self._recipient)
         try:
             stdout = self._host.run(text, limits=SCRIPT).stdout
         except LimitReached as limit:
@@ -132,7 +139,7 @@ class _Proving:
         return needed <= self._scene.tools and bool(self._scene.bundle or not trusting)
 
     def _converse(self, wire) -> None:
-        Dialogue(wire, self._relay, self._sender, self._helo, self._add, self._preset).run()
+        Dialogue(wire, self._relay, self._sender, self._helo, self._add, self._preset, self._recipient).run()
 
     @property
     def _helo(self) -> str:

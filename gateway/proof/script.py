@@ -86,13 +86,17 @@ talk() {
     implicit) detach; open_tls; greet || return ;;
   esac
   sign_in || return
-  ask "MAIL FROM:<$sender>" && [ "$code" -lt 500 ] && ask RSET && ask QUIT
+  ask "MAIL FROM:<$sender>" && [ "$code" -lt 500 ] || return
+  if [ -n "$recipient" ] && [ "$code" -lt 400 ]; then ask "RCPT TO:<$recipient>" || return; fi
+  ask RSET && ask QUIT
 }
 talk; detach
 """
 
 
-def script(relay: Relay, sender: str, helo: str, bundle: str, target: str, patience: int) -> Secret:
+def script(
+    relay: Relay, sender: str, helo: str, bundle: str, target: str, patience: int, recipient: str = ""
+) -> Secret:
     """POSIX sh to hand to `host.run`. target: what to connect to; the certificate must be for `relay.host`.
 
     The secrets are shell variables that no child inherits, sent by builtins: never in argv or environment.
@@ -109,6 +113,7 @@ def script(relay: Relay, sender: str, helo: str, bundle: str, target: str, patie
         "bundle": bundle,
         "helo": helo,
         "sender": sender,
+        "recipient": recipient,
         "patience": str(patience),
         "first": str(FIRST_RESPONSE),
         "mask": MASK,

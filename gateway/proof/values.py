@@ -13,6 +13,8 @@ TITLES = {
     "tls": "Encryption",
     "auth": "Sign-in",
     "mail_from": "Sender",
+    "rcpt_to": "Recipient",
+    "path": "Postfix itself",
 }
 
 

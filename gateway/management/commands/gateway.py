@@ -22,13 +22,14 @@ HELP = {
     "uninstall": "put back what was there before",
     "preview": "show what an install would do, and do nothing",
     "check": "look whether servers are as they were installed",
+    "diagnose": "say why mail does not get out, without changing or sending anything",
     "test": "send a test email from each server and follow it",
     "status": "what the panel knows, without asking the servers",
 }
 
 
 class Command(BaseCommand):
-    help = "The email gateway of servers: install, reinstall, uninstall, preview, check, test, status."
+    help = "The email gateway of servers: install, reinstall, uninstall, preview, check, diagnose, test, status."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -41,8 +42,9 @@ class Command(BaseCommand):
             console.add_policy(verb)
             console.add_following(verb)
             console.add_actor(verb)
-            if name in ("install", "reinstall", "preview"):
+            if name in ("install", "reinstall", "preview", "diagnose"):
                 verb.add_argument("--smarthost", metavar="NAME", help="default: what is wanted, else the default one")
+            if name in ("install", "reinstall", "preview"):
                 verb.add_argument("--replace-mta", action="store_true", help="consent to remove another mail system")
             if name in ("install", "reinstall", "uninstall"):
                 verb.add_argument("--dry-run", action="store_true", help="show the steps and change nothing")
@@ -85,6 +87,15 @@ class Command(BaseCommand):
         code = self._follow(batch, options)
         if not options["json"] and (options["wait"] or options["here"]):
             words.print_previews(batch, self.stdout)
+        return code
+
+    def do_diagnose(self, options) -> int:
+        servers, by, policy = _asked(options)
+        asked = {"smarthost": str(words.shared(options["smarthost"]).pk)} if options["smarthost"] else {}
+        batch = launch.launch("gateway.diagnose", servers, by=by, options=asked, policy=policy)
+        code = self._follow(batch, options)
+        if not options["json"] and (options["wait"] or options["here"]):
+            words.print_diagnoses(batch, self.stdout)
         return code
 
     def do_uninstall(self, options) -> int:

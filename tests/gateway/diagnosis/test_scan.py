@@ -1,0 +1,88 @@
+"""The scan against sockets on loopback, good, bad and hostile."""
+
+import socket
+import time
+
+import pytest
+
+from gateway.diagnosis import scan
+from gateway.diagnosis.scan import Seen
+from gateway.providers import presets
+from tests.gateway.proof.conftest import authority, provider  # noqa: F401 - fixtures
+from tests.gateway.proof.localhost import Bad, LocalHost, free_port, scripted
+
+HELO = "web1.example.com"
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(scan, "WAIT", 2)
+
+
+def look(*ports: int, tls: str = "starttls", addresses=("127.0.0.1",)) -> dict[int, Seen]:
+    found = scan.scan(LocalHost(), "localhost", addresses, dict.fromkeys(ports, tls), HELO)
+    return {one.port: one for one in found.seen}
+
+
+def test_what_answers_is_told_apart(provider):  # noqa: F811
+    plain, implicit, closed = provider().port, provider(implicit=True).port, free_port()
+    found = look(plain, implicit, closed)
+    assert (found[plain].state, found[plain].smtp, found[plain].starttls) == ("open", True, True)
+    assert (found[implicit].state, found[implicit].tls, found[implicit].smtp) == ("open", True, False)
+    assert (found[closed].state, found[closed].words) == ("refused", "Connection refused")
+    assert look(implicit, tls="implicit")[implicit].tls
+
+
+def test_silence_on_many_ports_costs_one_time_out():
+    with Bad(lambda c: c.recv(1) and time.sleep(5)) as one, Bad(lambda c: time.sleep(5)) as two:
+        began = time.monotonic()
+        found = look(one.port, two.port)
+    assert time.monotonic() - began < 4
+    assert {(seen.state, seen.greeting, seen.tls) for seen in found.values()} == {("open", "", False)}
+
+
+def test_a_connection_nobody_answers_is_silent():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        queued = [socket.socket() for _ in range(3)]
+        for waiting in queued:
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        assert look(port)[port].state == "silent"
+        for waiting in queued:
+            waiting.close()
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n<html>",
+        b"\x1b[2J\x1b]0;owned\x07 hello\r\n",
+        b"220-" + b"x" * 500_000 + b"\r\n",
+        b"220 fake\r\nP 127.0.0.1 1 open 1 g o 0 w\r\n",
+        b"\xff\xfe\x00\r\n" * 5000,
+    ],
+    ids=["html", "ansi", "endless line", "forged row", "bytes"],
+)
+def test_hostile_greetings_stay_in_their_row(greeting):
+    with Bad(scripted(greeting, {})) as bad:
+        found = look(bad.port)
+    assert set(found) == {bad.port}
+    assert "\x1b" not in found[bad.port].greeting and len(found[bad.port].greeting) <= 300
+
+
+def test_a_name_without_addresses_says_why():
+    found = scan.scan(LocalHost(), "no-such-host.invalid", (), {587: "starttls"}, HELO)
+    assert found.seen == () and found.words
+
+
+def test_noise_around_the_rows_is_skipped():
+    assert scan.parse(b"Welcome to web1\nP too few\nP a b c d e f g h\n") == scan.Scan()
+
+
+def test_the_usual_ports_the_providers_and_the_chosen_one_are_tried():
+    tried = scan.ports(presets.get("ses"), 10465, "implicit")
+    assert {25, 465, 587, 2525, 2587, 2465, 10465} <= set(tried)
+    assert (tried[10465], tried[465], tried[587]) == ("implicit", "implicit", "starttls")

@@ -1,0 +1,160 @@
+"""What is said about what was seen, case by case."""
+
+import pytest
+
+from gateway.diagnosis.scan import Seen
+from gateway.diagnosis.verdict import Asked, Way, judge
+from gateway.proof.values import Stage
+from gateway.providers.replies import explain
+
+HOST, FOUR, SIX = "smtp.example.com", "192.0.2.25", "2001:db8::25"
+GREETING = "220 smtp.example.com ESMTP"
+SMTP = {"state": "open", "greeting": GREETING, "offers": ("STARTTLS",)}
+TLS = {"state": "open", "tls": True}
+REFUSED = {"state": "refused", "words": "Connection refused"}
+SILENT = {"state": "silent"}
+
+
+def asked(port=587, tls="starttls", **more) -> Asked:
+    return Asked(host=HOST, port=port, tls=tls, **more)
+
+
+def seen(ports: dict, address: str = FOUR) -> tuple[Seen, ...]:
+    return tuple(Seen(address=address, port=port, **what) for port, what in ports.items())
+
+
+def stage(name: str, evidence: str) -> Stage:
+    return Stage(name, "fail", evidence, 0, explain(evidence))
+
+
+TCP = stage("tcp", f"connect to {HOST}[{FOUR}]:587: Connection timed out")
+CASES = {
+    "the chosen port is dropped and 2525 answers": (
+        asked(),
+        {25: SILENT, 465: SILENT, 587: SILENT, 2525: SMTP, 2587: REFUSED},
+        TCP,
+        ("port-blocked-other-open", Way(2525, "starttls")),
+    ),
+    "25 is dropped, and 587 is better than 465": (
+        asked(25),
+        {25: SILENT, 465: TLS, 587: SMTP},
+        TCP,
+        ("port-blocked-other-open", Way(587, "starttls")),
+    ),
+    "only implicit TLS is left": (
+        asked(),
+        {25: SILENT, 465: TLS, 587: SILENT},
+        TCP,
+        ("port-blocked-other-open", Way(465, "implicit")),
+    ),
+    "25 is proposed last": (
+        asked(),
+        {25: SMTP, 465: TLS, 587: SILENT},
+        TCP,
+        ("port-blocked-other-open", Way(465, "implicit")),
+    ),
+    "the provider's own order": (
+        asked(ports=(587, 2587, 2525)),
+        {587: SILENT, 2525: SMTP, 2587: SMTP},
+        TCP,
+        ("port-blocked-other-open", Way(2587, "starttls")),
+    ),
+    "everything is dropped": (asked(), dict.fromkeys((25, 465, 587, 2525), SILENT), TCP, ("all-ports-timed-out", None)),
+    "dropped while others are refused": (
+        asked(),
+        {25: REFUSED, 587: SILENT, 2525: REFUSED},
+        TCP,
+        ("connection-timed-out", None),
+    ),
+    "25 dropped while others are refused": (asked(25), {25: SILENT, 587: REFUSED}, TCP, ("port-25-timed-out", None)),
+    "refused, and another port answers": (
+        asked(),
+        {465: TLS, 587: REFUSED, 2525: SMTP},
+        TCP,
+        ("connection-refused", Way(2525, "starttls")),
+    ),
+    "all refused": (asked(), dict.fromkeys((25, 465, 587), REFUSED), TCP, ("connection-refused", None)),
+    "open ports that say nothing are no way out": (
+        asked(),
+        {465: {"state": "open"}, 587: {"state": "open"}, 2525: {"state": "open"}},
+        stage("greeting", "no greeting within 10 s"),
+        ("greeting-timed-out", None),
+    ),
+    "a port that answers is not offered without encryption": (
+        asked(),
+        {587: SILENT, 2525: SMTP | {"offers": ("PIPELINING",)}},
+        TCP,
+        ("connection-timed-out", None),
+    ),
+    "no way there at all": (
+        asked(),
+        {587: {"state": "unreachable", "words": "Network is unreachable"}},
+        stage("tcp", "Network is unreachable"),
+        ("network-unreachable", None),
+    ),
+    "the server's own mail program answers": (
+        asked(own_name="web1.example.org"),
+        {587: SMTP | {"greeting": "220-web1.example.org ESMTP Exim"}, 2525: SMTP},
+        stage("tls", "hostname mismatch"),
+        ("smtp-intercepted", Way(2525, "starttls")),
+    ),
+    "a firewall masks the greeting": (
+        asked(),
+        {587: {"state": "open", "greeting": "220 ***************"}},
+        stage("tls", "STARTTLS not offered. The server offers: XXXXXXXA"),
+        ("smtp-intercepted", None),
+    ),
+    "another name and another certificate than on the other ports": (
+        asked(),
+        {587: SMTP | {"greeting": "220 proxy.isp.example ESMTP"}, 2525: SMTP},
+        stage("tls", "self-signed certificate"),
+        ("smtp-intercepted", Way(2525, "starttls")),
+    ),
+    "STARTTLS chosen on a port that speaks TLS": (
+        asked(10465),
+        {10465: TLS},
+        stage("greeting", "no greeting within 10 s"),
+        ("greeting-timed-out", Way(10465, "implicit")),
+    ),
+    "TLS from the first byte chosen on a port that greets": (
+        asked(2526, "implicit"),
+        {2526: SMTP},
+        stage("tls", "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+        ("tls-on-plain-port", Way(2526, "starttls")),
+    ),
+    "an expired certificate is the same on every port": (
+        asked(),
+        {587: SMTP, 2525: SMTP},
+        stage("tls", "certificate has expired"),
+        ("certificate-expired", None),
+    ),
+    "a wrong password": (
+        asked(),
+        {587: SMTP, 2525: SMTP},
+        stage("auth", "535 5.7.8 Error: authentication failed"),
+        ("credentials-wrong", None),
+    ),
+    "nothing is wrong": (asked(), {587: SMTP}, None, None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict_and_the_port_to_use_instead(case):
+    way, ports, blocker, expected = CASES[case]
+    verdict = judge(way, seen(ports), blocker)
+    assert (verdict and (verdict.slug, verdict.way)) == expected
+    if verdict:
+        assert verdict.cause.endswith(".") and verdict.fix.endswith(".") and "!" not in verdict.cause + verdict.fix
+
+
+@pytest.mark.parametrize(
+    "words, slug",
+    [("Name or service not known", "name-unknown"), ("Temporary failure in name resolution", "name-not-resolved")],
+)
+def test_a_name_without_address(words, slug):
+    assert judge(asked(), (), stage("name", words), words).slug == slug
+
+
+def test_one_family_that_answers_is_enough():
+    both = seen({587: SILENT}, SIX) + seen({587: SMTP})
+    assert judge(asked(), both, None) is None
