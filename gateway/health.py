@@ -30,7 +30,7 @@ from servers.remote import clean
 from servers.remote.host import RemoteError
 
 log = logging.getLogger(__name__)
-THREADS = 16  # one process reads the answers of so many servers; a dead one holds one of them for ten seconds
+THREADS = 32  # one process reads the answers of so many servers; a dead one holds one of them for ten seconds
 LEASE = timedelta(minutes=5)  # longer than any look takes
 SOON = timedelta(minutes=5)  # after a look without an answer: two in a row are to be known quickly
 TICK = 60.0  # seconds between the timetable's rings

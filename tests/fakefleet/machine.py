@@ -34,6 +34,21 @@ _FACTS = b"".join(
         "memory": "MemTotal: 2000000 kB\n",
     }.items()
 )
+# A Postfix that runs and carries nothing of ours: to the regular look this is drift.
+_POSTFIX = b"".join(
+    _section(name, content)
+    for name, content in {
+        "os": 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+        "packages": "postfix amd64 3.7.11-0+deb12u1 installed\nlibsasl2-modules amd64 2.1.28 installed\n",
+        "main.cf": "compatibility_level = 3.6\ninet_interfaces = loopback-only\nrelayhost =\n" * 3,
+        "queue": "0 \n",
+        "space": "7500000 4096 2000000 2600000 /var/spool\n",
+        **dict.fromkeys(("audit", "listeners", "master.cf", "manifest", "before", "record", "added", "removed"), ""),
+        **dict.fromkeys(("maps", "other-queue"), ""),
+        "end": "end\n",
+    }.items()
+)
+_NONCE = re.compile(rb"echo @nonce\n\( printf %s '?([\w-]+)")
 
 
 @dataclass
@@ -97,7 +112,10 @@ class Machine:
         task.add_done_callback(self._tasks.discard)
 
     def _reply(self, channel: Channel, script: bytes) -> None:
-        if b"echo @os\n" in script:
+        if found := _NONCE.search(script):
+            told = f"uid=0\nclock={int(time.time())}\nsystemd=1\njournal=1\nrunning=1\nenabled=1\nfqdn=fake.test\n"
+            channel.write(_section("nonce", found[1].decode()) + _section("system", told) + _POSTFIX)
+        elif b"echo @os\n" in script:
             channel.write(_FACTS + _section("clock", f"{time.time():.9f}\n"))
         elif script.startswith(b"cat "):
             channel.write(self._note)

@@ -1,5 +1,6 @@
 """The regular look: who is met and when, what it records, and that it never does more than look."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from servers.models import HostKey, Server
 from servers.remote.errors import ConnectRefused, HostKeyChanged
 from servers.remote.host import Output
 from tests.factories import GatewayFactory, HostKeyFactory, JobFactory, SmarthostFactory
+from tests.gateway.test_commands import run
 from tests.gateway.test_gateways import Wire
 
 pytestmark = pytest.mark.django_db
@@ -183,3 +185,16 @@ def test_reapply_is_a_reinstall_for_those_who_may(operator_client, viewer_client
     assert viewer_client.post(address).status_code in (403, 404)
     operator_client.post(address)
     assert Job.objects.get().action == "gateway.reinstall"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_looks_now_or_tells_what_the_last_look_found(wire):
+    gateway = installed()
+    name = gateway.server.name
+    code, printed = run("gateway", "health", name, "--stored")
+    assert (code, "never seen" in printed, wire.count) == (0, True, 0)
+    code, printed = run("gateway", "health", name, "--json")
+    (row,) = json.loads(printed)["servers"]
+    assert (code, row["state"], row["problems"][0]["slug"], row["skipped"]) == (1, "needs-you", "postfix", "")
+    pauses.pause(by=None)
+    assert "not looked at now: the panel is paused" in run("gateway", "health", "--all")[1]

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from controlpanel.access.models import User
 from gateway import gateways
-from gateway.management import words
+from gateway.management import looks, words
 from gateway.models import Gateway
 from gateway.server_forms import TestForm
 from servers.jobs import launch
@@ -22,6 +22,7 @@ HELP = {
     "uninstall": "put back what was there before",
     "preview": "show what an install would do, and do nothing",
     "check": "look whether servers are as they were installed",
+    "health": "one cheap look at each gateway now: drift, queue, clock, disk",
     "diagnose": "say why mail does not get out, without changing or sending anything",
     "test": "send a test email from each server and follow it",
     "status": "what the panel knows, without asking the servers",
@@ -36,8 +37,10 @@ class Command(BaseCommand):
         for name, text in HELP.items():
             verb = verbs.add_parser(name, help=text)
             console.add_selection(verb)
-            if name == "status":
+            if name in ("status", "health"):
                 verb.add_argument("--json", action="store_true")
+                if name == "health":
+                    verb.add_argument("--stored", action="store_true", help="what the last look found; ask no server")
                 continue
             console.add_policy(verb)
             console.add_following(verb)
@@ -115,6 +118,14 @@ class Command(BaseCommand):
         servers, by, policy = _asked(options)
         batch = launch.launch("gateway.test", servers, by=by, options=form.options(), policy=policy)
         return self._follow(batch, options)
+
+    def do_health(self, options) -> int:
+        rows = list(looks.looks(console.selection(options), stored=options["stored"]))
+        if options["json"]:
+            console.print_json({"servers": rows}, self.stdout)
+        else:
+            self.stdout.write("\n".join(map(looks.line, rows)))
+        return console.OK if all(map(looks.well, rows)) else console.NOT_ALL
 
     def do_status(self, options) -> int:
         servers = console.selection(options)
