@@ -15,6 +15,9 @@ app.conf.beat_schedule = {
     "sweep": {"task": "servers.jobs.tasks.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "forget": {"task": "gateway.tasks.forget_unused", "schedule": 3600.0, "options": {"expires": 600}},
     "look": {"task": "gateway.tasks.look", "schedule": 60.0, "options": {"expires": 50}},
+    "tell": {"task": "servers.alerts.tasks.tell", "schedule": 15.0, "options": {"expires": 15}},
+    "forget-alerts": {"task": "servers.alerts.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
+    "count-tests": {"task": "gateway.tasks.count_tests", "schedule": 60.0, "options": {"expires": 50}},
     "prune": {"task": "servers.jobs.tasks.prune", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

@@ -6,7 +6,9 @@ class GatewayConfig(AppConfig):
     verbose_name = "Email gateway"
 
     def ready(self) -> None:
-        from gateway import service
+        from gateway import alarms, service
         from servers import catalog
+        from servers.alerts import relays
 
         catalog.register(service.SERVICE)
+        relays.register(alarms.RELAYS)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from controlpanel.access import audit
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
-from gateway import rules, smarthosts, values
+from gateway import alarms, rules, smarthosts, values
 from gateway.models import Gateway, Smarthost, TestEmail
 from servers.catalog import State
 from servers.jobs.launch import launch
@@ -124,6 +124,7 @@ def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen) -> N
     installed = Gateway.objects.of(server).installed_at or now
     defaults = working | _looked(seen, now) | {"installed_at": installed, "generation": seen.generation}
     Gateway.objects.update_or_create(server=server, defaults=defaults)
+    alarms.fine(server)
 
 
 def removed(server: Server, seen: Seen, *, forget: bool) -> None:
@@ -131,6 +132,7 @@ def removed(server: Server, seen: Seen, *, forget: bool) -> None:
     absent = {"applied": None, "state": Gateway.State.ABSENT, "reason": "", "generation": "", "installed_at": None}
     defaults = absent | _looked(seen, timezone.now()) | {"last_test": {}}
     Gateway.objects.update_or_create(server=server, defaults=defaults)
+    alarms.fine(server)
     if forget:
         Gateway.objects.filter(server=server).update(wanted=None)
         Smarthost.objects.unused().filter(server=server).delete()
@@ -139,11 +141,13 @@ def removed(server: Server, seen: Seen, *, forget: bool) -> None:
 def broken(server: Server, reason: str) -> None:
     """A look found a gateway that is not as it should be; what was proved last stays recorded."""
     Gateway.objects.filter(server=server).update(state=Gateway.State.BROKEN, reason=reason, in_doubt=False)
+    alarms.failing(server, reason)
 
 
 def drifted(server: Server, reason: str) -> None:
     """A look found settings of ours that somebody else changed; what was proved last stays recorded."""
     Gateway.objects.filter(server=server).update(state=Gateway.State.DRIFTED, reason=reason, in_doubt=False)
+    alarms.drifted(server, reason)
 
 
 @transaction.atomic

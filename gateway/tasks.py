@@ -1,8 +1,9 @@
 """What the timetable asks of the gateways."""
 
 from celery import shared_task
+from django.utils import timezone
 
-from gateway import health, rotation
+from gateway import alarms, health, rotation
 
 
 @shared_task(acks_late=False)
@@ -13,3 +14,8 @@ def forget_unused() -> None:
 @shared_task(acks_late=False)
 def look() -> None:
     health.sweep()
+
+
+@shared_task(acks_late=False)
+def count_tests() -> None:
+    alarms.count_tests(timezone.now())

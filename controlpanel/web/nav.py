@@ -24,9 +24,11 @@ PANEL = (
     Entry("Dashboard", "dashboard", "layout-dashboard", Permission.VIEW, "d", exact=True),
     Entry("Servers", "servers:list", "server-2", Permission.VIEW, "s"),
     Entry("Jobs", "jobs:list", "list-check", Permission.VIEW, "j"),
+    Entry("Alerts", "alerts:list", "bell", Permission.VIEW, "n"),
 )
 SETTINGS = (
     Entry("Email gateway", "smarthosts:list", "mail-forward", Permission.SETTINGS, "e"),
+    Entry("Alerts", "alert-routes:list", "bell", Permission.SETTINGS),
     Entry("People", "people:list", "users", Permission.PEOPLE, "p"),
     Entry("Audit log", "audit:list", "history", Permission.AUDIT, "a"),
 )

@@ -5,9 +5,11 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from controlpanel.access import audit
+from servers.alerts import raising
 from servers.jobs import bell, machine
 from servers.jobs.models import LIVE, Batch, Job, JobQuerySet, Status
 
@@ -201,6 +203,14 @@ def _stop(batch: Batch, reason: str, now: datetime) -> None:
         hint="Mend the cause, then retry failed servers.",
     )
     audit.record(None, "stopped", ("batch", batch.pk, batch.action), reason=reason, skipped=skipped)
+    raising.raise_alert(
+        "batch-stopped",
+        batch.pk,
+        cause=str(batch.pk),
+        text=f"A batch stopped itself. {reason}",
+        hint="Look at what failed, mend it, then retry failed servers. Close the alert when you have seen to it.",
+        url=reverse("jobs:batch", args=[batch.pk]),
+    )
 
 
 def waiting() -> list[int]:

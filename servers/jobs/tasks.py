@@ -8,7 +8,7 @@ Late acknowledgement brings nothing on top and costs the worker: when the broker
 from celery import shared_task
 from django.utils import timezone
 
-from servers.jobs import crew, presence, pruning, sweeper  # noqa: F401 - importing presence makes a worker note itself
+from servers.jobs import crew, presence, pruning, sweeper, watch  # noqa: F401 - presence and watch hear Celery
 
 
 @shared_task(acks_late=False)

@@ -17,7 +17,7 @@ PUBLIC = {"account_login", "account_logout", "account_inactive", "mfa_login_weba
 NOT_OFFERED = ("accounts/signup/", "accounts/email/", "accounts/confirm-email/", "accounts/password/reset/")
 # 404 for a job that is not of their action, for a draft or a saved filter that is not there
 OF_ONE_KIND = {"jobs:retry", "jobs:batch-retry", "gateway:previewed", "gateway:tested"}
-OF_ONE_KIND |= {"servers:import-draft", "servers:import-done", "servers:delete-filter"}
+OF_ONE_KIND |= {"alert-routes:add", "servers:import-draft", "servers:import-done", "servers:delete-filter"}
 # Its address names an entry of the catalogue; whose servers may be posted there is the matter of test_bulk.
 BULK = "servers:bulk"
 
@@ -42,6 +42,8 @@ def of_others(namespace: str) -> dict:
     return {
         "people": factories.ViewerFactory().pk,
         "smarthosts": factories.SmarthostFactory().pk,
+        "alerts": factories.AlertFactory().pk,
+        "alert-routes": factories.RouteFactory().pk,
         "jobs": job.pk,
         "batches": job.batch.pk,
         "keys": job.server.ssh_key_id or factories.SshKeyFactory().pk,
@@ -56,7 +58,8 @@ def address(route: str, name: str) -> str:
     rows = of_others(name)
     namespace = name.partition(":")[0]
     kind = "batches" if "batches/" in route else namespace
-    path = re.sub(r"<uuid:pk>", str(rows[kind] if kind in ("smarthosts", "keys") else rows["server"]), route)
+    own = kind in ("smarthosts", "keys", "alert-routes")
+    path = re.sub(r"<uuid:pk>", str(rows[kind] if own else rows["server"]), route)
     path = re.sub(r"<int:pk>", str(rows.get(kind, 1)), path)
     path = re.sub(r"<(?:int|uuid):\w+>", str(rows["job"]), path)
     return "/" + re.sub(r"<(?:str|path|slug):\w+>", "x", path)

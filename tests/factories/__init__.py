@@ -1,5 +1,6 @@
 """One factory per table. `ServerFactory()` is a row; `ServerFactory.build()` touches no database."""
 
+from tests.factories.alerts import AlertFactory, RouteFactory, TroubleFactory
 from tests.factories.gateway import GatewayFactory, OwnSmarthostFactory, SmarthostFactory
 from tests.factories.jobs import BatchFactory, JobFactory, JobLineFactory, JobStepFactory
 from tests.factories.people import (
@@ -15,6 +16,7 @@ from tests.factories.servers import HostKeyFactory, ServerFactory, SshKeyFactory
 __all__ = [
     "PASSWORD",
     "AdministratorFactory",
+    "AlertFactory",
     "BatchFactory",
     "CustomerFactory",
     "GatewayFactory",
@@ -24,10 +26,12 @@ __all__ = [
     "JobStepFactory",
     "OperatorFactory",
     "OwnSmarthostFactory",
+    "RouteFactory",
     "ServerFactory",
     "SmarthostFactory",
     "SshKeyFactory",
     "TagFactory",
+    "TroubleFactory",
     "UserFactory",
     "ViewerFactory",
 ]

@@ -1,0 +1,84 @@
+"""What of a gateway is worth an alert, in words that are true of every server that fails for the same cause."""
+
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+
+from gateway.models import Gateway, Smarthost, TestEmail
+from gateway.providers.replies import explain
+from servers.alerts import raising, relays
+from servers.alerts.models import Limits
+from servers.models import Server
+
+FAILING, DRIFTED, TESTS = "gateway-failing", "gateway-drifted", "tests-failing"
+HOUR = timedelta(hours=1)
+_FAILED = ("bounced", "deferred")
+
+
+def failing(server: Server, reason: str) -> None:
+    row = _provider(server)
+    name, url = (row.name, reverse("smarthosts:edit", args=[row.pk])) if row and row.server_id is None else ("", "")
+    meaning = explain(reason, row.preset if row else "")
+    raising.recovered(DRIFTED, server.pk)
+    if not meaning.exact:
+        raising.raise_alert(FAILING, server.pk, server=server, text=reason, hint="Open the server and repair it.")
+        return
+    raising.raise_alert(
+        FAILING,
+        server.pk,
+        server=server,
+        cause=meaning.slug,
+        text=f"{name}: {meaning.cause}" if name else meaning.cause,
+        hint=meaning.fix,
+        url=url,
+        provider=name,
+    )
+
+
+def drifted(server: Server, reason: str) -> None:
+    raising.recovered(FAILING, server.pk)
+    hint = "Look at what was changed, then keep it or reinstall the gateway."
+    raising.raise_alert(DRIFTED, server.pk, server=server, text=reason, hint=hint)
+
+
+def fine(server: Server) -> None:
+    """The gateway is as it should be, or gone because somebody asked for it."""
+    raising.recovered(FAILING, server.pk)
+    raising.recovered(DRIFTED, server.pk)
+
+
+def _provider(server: Server) -> Smarthost | None:
+    gateway = Gateway.objects.of(server)
+    return gateway.applied or gateway.wanted
+
+
+def count_tests(now: datetime) -> None:
+    """Too many failed test emails within an hour are an alert, until an hour has fewer."""
+    limit = Limits.current().failed_tests
+    failed = TestEmail.objects.filter(at__gt=now - HOUR, delivery__in=_FAILED).count()
+    if failed > limit:
+        raising.raise_alert(
+            TESTS,
+            "hour",
+            cause="limit",
+            text="More test emails failed within an hour than the limit allows",
+            hint="The list shows what each server and provider answered.",
+            url=reverse("test-emails"),
+        )
+    else:
+        raising.recovered(TESTS, "hour")
+
+
+def _relay(ident) -> relays.Relay | None:
+    row = Smarthost.objects.shared().filter(pk=ident).first()
+    if row is None:
+        return None
+    values = (row.name, row.host, row.port, row.tls, row.verify_certificate, row.username)
+    return relays.Relay(*values, password=row.password)
+
+
+def _choices() -> list[tuple[str, str]]:
+    return [(str(pk), name) for pk, name in Smarthost.objects.shared().values_list("pk", "name")]
+
+
+RELAYS = relays.Source(choices=_choices, find=_relay)
