@@ -3,6 +3,8 @@
 import logging
 import traceback
 
+from django.db import InterfaceError, OperationalError, connection
+
 from servers import catalog, trust
 from servers.jobs import machine, rollout
 from servers.jobs.lease import LeaseLost
@@ -13,6 +15,7 @@ from servers.remote.errors import HostKeyChanged
 from servers.remote.host import RemoteError
 
 log = logging.getLogger(__name__)
+AWAY = (OperationalError, InterfaceError)  # what a database raises that restarts or is out of reach
 AFTER_DOUBT = "What was handed to the server may still be at work there; the panel looks again by itself."
 
 
@@ -37,6 +40,11 @@ def work(job: Job, dial: Dial = dial) -> None:
             _attempt(run)
         except LeaseLost:
             log.warning("Job %s is no longer ours; this worker stops acting on it.", job.pk)
+        except AWAY as error:  # nothing can be written now: the row is as a lost worker leaves it, and taken up again
+            log.warning("The database was away during job %s (%s): it is taken up again.", job.pk, type(error).__name__)
+            if not connection.in_atomic_block:
+                connection.close()  # or this thread's next job meets the broken one
+            return
     _advance(job)
 
 
@@ -49,12 +57,12 @@ def _advance(job: Job) -> None:
 
 
 def _attempt(run: Run) -> None:
-    """Raises LeaseLost; everything else becomes the end of the job."""
+    """Raises LeaseLost, and what is AWAY; everything else becomes the end of the job."""
     try:
         _, action = catalog.find(run.job.action)
         run.check_wanted(run.job)
         _conclude(run, action.run(run))
-    except LeaseLost:
+    except (LeaseLost, *AWAY):
         raise
     except Revoked:
         _revoke(run)

@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from servers.jobs import launch, machine, runner
@@ -70,6 +71,35 @@ def test_silence_is_not_failure():
     job = done("toy.lose")
     assert (job.status, job.finished_at) == ("lost-contact", None)
     assert job.due_at > timezone.now()
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_was_away_costs_the_lease_and_no_outcome(error, toy_machine, monkeypatch):
+    job = launch.launch("toy.set", [ServerFactory()], by=None, options={"text": "once"}).jobs.get()
+
+    def restart(login):
+        raise error("terminating connection due to administrator command")
+
+    job = runner.run_here(job, restart)
+    assert (job.status, job.submitted_at) == (Status.RUNNING, None), "as a worker leaves it that is killed"
+    machine.expire(timezone.now() + timedelta(minutes=5))
+    job = runner.run_here(job, dial)
+    assert (job.status, job.fence, (toy_machine / "note").read_text().strip()) == (Status.SUCCEEDED, 2, "once")
+
+
+def test_a_database_away_when_the_run_concludes_leaves_the_end_to_the_next_look(toy_machine, monkeypatch):
+    job = launch.launch("toy.set", [ServerFactory()], by=None, options={"text": "once"}).jobs.get()
+
+    def away(*args, **fields):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(machine, "finish", away)
+        job = runner.run_here(job, dial)
+    assert job.status == Status.RUNNING
+    machine.expire(timezone.now() + timedelta(minutes=5))
+    job = runner.run_here(job, dial)
+    assert (job.status, job.changed) == (Status.SUCCEEDED, True), "the run on the server was found, not repeated"
 
 
 def test_cancelling_stops_between_two_steps():
