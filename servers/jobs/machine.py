@@ -34,7 +34,7 @@ ENDINGS = ("succeed", "fail", "error", "stop")
 FIRST_RETRY, SLOWEST_RETRY = 5, 300  # seconds between looks at a server that stays away
 LOST_FOR_GOOD = timedelta(hours=6)
 WORKERS_LOST = 5  # claims of a job that never got as far as its server
-WAKE = 200  # messages that wake every thread of every worker; awake, they `take` until nothing waits
+WAKE = settings.WORKER_THREADS  # messages that wake every thread of a worker; awake, they `take` until nothing waits
 
 PATIENT = ("sign-in", "host-key-changed", "host-key-unknown", "root")
 
@@ -102,13 +102,14 @@ def _first(jobs: JobQuerySet) -> int | None:
 def claim(job_id: int) -> Job | None:
     """The job with a new fence and a lease, or None: somebody else has it, its turn has not come, or it is over."""
     with transaction.atomic():
-        return _claim(job_id)
+        return _claim(job_id, ready())
 
 
-def _claim(job_id: int) -> Job | None:
+def _claim(job_id: int, still: Q = Q()) -> Job | None:  # noqa: B008 - never changed
+    """still: what else must be true of the job; one that this transaction has found and locked needs no second look."""
     now = timezone.now()
     claimed = _move(
-        Job.objects.filter(ready(), pk=job_id),
+        Job.objects.filter(still, pk=job_id),
         "claim",
         fence=F("fence") + 1,
         lease_until=lease_end(now),

@@ -9,6 +9,7 @@ from servers.jobs.models import Job, JobQuerySet, Status
 
 RING_AGAIN = timedelta(seconds=15)  # what was not taken by then was not heard
 BATCH = 1000
+SOME = 32  # rings while jobs run: whoever is awake goes on by itself, these bring in workers that came later
 
 
 def sweep() -> None:
@@ -20,7 +21,8 @@ def sweep() -> None:
     for job in lost.filter(machine.hopeless(now))[:BATCH]:
         _end(job)
     _ring(machine.due(now), now)
-    _ring(machine.turn(), now)
+    busy = Job.objects.filter(status=Status.RUNNING).exists()
+    _ring(machine.turn(), now, SOME if busy else machine.WAKE)
     for batch in rollout.waiting():
         rollout.advance(batch)
 
@@ -45,10 +47,10 @@ def _end(job: Job) -> None:
         )
 
 
-def _ring(jobs: JobQuerySet, now: datetime) -> None:
+def _ring(jobs: JobQuerySet, now: datetime, most: int = machine.WAKE) -> None:
     """Only for those whose turn is next, however many thousands wait behind them: a worker that wakes takes one job
     after the other by itself. Marks before ringing, so that the next sweep, or another sweeper, does not ring again."""
-    next_ones = jobs.values_list("pk", "rung_at")[: machine.WAKE]
+    next_ones = jobs.values_list("pk", "rung_at")[:most]
     unheard = [pk for pk, rung_at in next_ones if not rung_at or rung_at <= now - RING_AGAIN]
     if unheard and jobs.filter(pk__in=unheard).order_by().update(rung_at=now):
         bell.ring(unheard)

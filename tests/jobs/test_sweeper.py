@@ -109,8 +109,20 @@ def test_thousands_that_wait_are_not_rung_for_one_by_one(rings):
     assert single.pk in first
     assert len(first) == machine.WAKE
     assert sweep(rings) == [], "the same ones are next, and were rung for a moment ago"
-    assert machine.take() == single
+    machine.finish(machine.take(), "succeed", outcome="Done.")
     assert len(sweep(rings)) == 1, "the one that moved up"
+
+
+def test_while_jobs_run_a_few_bells_bring_in_who_sleeps(rings):
+    """Those who are awake go on by themselves; a bell they hear as well costs them work for nothing."""
+    batch = BatchFactory()
+    servers = Server.objects.bulk_create(
+        [Server(name=f"bulk-{n}", address="192.0.2.1") for n in range(sweeper.SOME + 9)]
+    )
+    row = {"action": "toy.look", "mutating": False, "rank": 1, "released_at": timezone.now()}
+    Job.objects.bulk_create(Job(batch=batch, server=server, rung_at=long_ago(minutes=1), **row) for server in servers)
+    JobFactory(running=True)
+    assert len(sweep(rings)) == sweeper.SOME
 
 
 def test_a_batch_whose_failures_the_sweeper_finds_stops_there(rings):
