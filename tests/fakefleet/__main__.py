@@ -17,6 +17,7 @@ WORDS = {
     "slow": "answer after --delay seconds",
     "flood": "print without end",
     "lie": "end with status 0 after printing garbage",
+    "strand": "begin a change of keys at the command and never end it",
     "mute": "take the connection and say nothing",
     "drop": "let packets fall on the floor",
     "refuse": "refuse the connection",

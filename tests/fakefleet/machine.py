@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.fakefleet.ssh import Channel
 
-KINDS = ("ok", "slow", "flood", "lie", "mute", "drop", "refuse")
+KINDS = ("ok", "slow", "flood", "lie", "strand", "mute", "drop", "refuse")
 _CALL = re.compile(rb"\| perl - (submit|follow|recover) (\S+) (\S+)([^\n]*)\n+#fleetpost-end\Z")
 _CANCEL = re.compile(rb"jobs/([\w-]+)'? \] \|\| : >")
 _SLEEP = re.compile(rb"\bsleep (\d+(?:\.\d+)?)")
@@ -76,7 +76,8 @@ def _stamp() -> int:
 
 class Machine:
     """kind: ok answers at once, slow after `delay` seconds, flood never stops talking, lie says that all went well and
-    shows garbage, mute takes connections and stays silent. (drop and refuse are sockets, not machines.)"""
+    shows garbage, strand begins a change of keys at the command and never ends it, mute takes connections and stays
+    silent. (drop and refuse are sockets, not machines.)"""
 
     def __init__(self, kind: str, delay: float = 0.0):
         self.kind, self.delay = kind, delay if kind == "slow" else 0.0
@@ -129,6 +130,9 @@ class Machine:
             while not channel.closed:
                 await channel.pour(b"line after line of what nobody asked for\n" * 700)
                 await asyncio.sleep(0.003)  # some 9 MB/s: below the half gigabyte after which keys are changed
+        elif self.kind == "strand":
+            channel.write(b"a beginning\n")
+            channel.strand()
         elif self.kind == "lie":
             channel.write(b"\xff\x00 all done @os \x1b[2J\n~done succeeded none\n")
             channel.close(0)

@@ -85,6 +85,10 @@ class Channel:
             self._connection.send(b"\x60" + peer)
             self._connection.send(b"\x61" + peer)
 
+    def strand(self) -> None:
+        """Begins a change of keys and never ends it."""
+        self._connection.fall_silent(_KEXINIT)
+
     def cut(self) -> None:
         self.closed = True
         self._room.set()
@@ -141,6 +145,10 @@ class Connection(asyncio.Protocol):
     def send(self, payload: bytes) -> None:
         if not self._wire.is_closing():
             self._wire.write(self._framed(payload))
+
+    def fall_silent(self, last: bytes) -> None:
+        self.send(last)
+        self._server = None
 
     def _framed(self, payload: bytes) -> bytes:
         # GCM leaves the length out of what must be a multiple of the block.
