@@ -190,7 +190,8 @@ def unknown(server: Server, reason: str) -> None:
 
 def _looked(seen: Seen, now: datetime) -> dict:
     observed = {"os": seen.os_name, "postfix": seen.postfix, "log_source": seen.log_source}
-    return {"verified_at": now, "queued": seen.queued, "observed": observed, "in_doubt": False}
+    fresh = {"verified_at": now, "seen_at": now, "problems": [], "diffs": {}, "oldest_at": None}
+    return fresh | {"queued": seen.queued, "observed": observed, "in_doubt": False}
 
 
 def states(servers: Iterable[Server]) -> dict:

@@ -16,7 +16,7 @@ from servers.remote.errors import ConnectRefused, HostKeyChanged
 from servers.remote.host import Output
 from tests.factories import GatewayFactory, HostKeyFactory, JobFactory, SmarthostFactory
 from tests.gateway.test_commands import run
-from tests.gateway.test_gateways import Wire
+from tests.gateway.test_gateways import SEEN, Wire
 
 pytestmark = pytest.mark.django_db
 
@@ -177,6 +177,13 @@ def test_values_of_a_shared_provider_stay_with_administrators(operator_client, a
     address = reverse("gateway:drift", args=[gateway.server_id])
     assert "canary.example" in administrator_client.get(address).content.decode()
     assert "canary.example" not in operator_client.get(address).content.decode()
+
+
+def test_a_proof_ends_what_an_earlier_look_found():
+    gateway = looked(installed())
+    gateways.proved(gateway.server, gateway.wanted, 1, SEEN)
+    gateway.refresh_from_db()
+    assert (gateway.state, gateway.problems, gateway.diffs) == (Gateway.State.WORKING, [], {})
 
 
 def test_reapply_is_a_reinstall_for_those_who_may(operator_client, viewer_client):

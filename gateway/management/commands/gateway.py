@@ -1,4 +1,5 @@
-"""The email gateway on the command line: manage.py gateway install|reinstall|uninstall|test|status|preview|check."""
+"""The email gateway on the command line: manage.py gateway install|reinstall|uninstall|test|status|preview|check|
+diagnose|health."""
 
 import sys
 
@@ -30,7 +31,7 @@ HELP = {
 
 
 class Command(BaseCommand):
-    help = "The email gateway of servers: install, reinstall, uninstall, preview, check, diagnose, test, status."
+    help = "The email gateway of servers: install, reinstall, uninstall, preview, check, health, diagnose, test, status."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
