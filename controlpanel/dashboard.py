@@ -10,6 +10,7 @@ from controlpanel.access.gate import Permission, may, needs
 from controlpanel.access.models import User
 from controlpanel.web import page
 from gateway.models import Smarthost
+from servers.alerts.models import Alert
 from servers.jobs import pauses, story
 
 NOW = "now"  # ?part=now: what changes by the minute, without the history below it
@@ -44,6 +45,7 @@ def _now(user: User, counts: dict[str, int]) -> dict:
     return {
         "pause": pause,
         "pauser": story.person(pause.by, user) if pause else "",
+        "alerts": Alert.objects.visible_to(user).open().count(),
         "numbers": glance.numbers(counts),
         "bar": glance.bar(counts),
         "needing": glance.needing(user) if counts[glance.NEEDS] else [],

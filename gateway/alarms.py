@@ -11,6 +11,7 @@ from servers.alerts.models import Limits
 from servers.models import Server
 
 FAILING, DRIFTED, TESTS = "gateway-failing", "gateway-drifted", "tests-failing"
+UNREACHABLE = "server-unreachable"
 HOUR = timedelta(hours=1)
 _FAILED = ("bounced", "deferred")
 
@@ -45,6 +46,15 @@ def fine(server: Server) -> None:
     """The gateway is as it should be, or gone because somebody asked for it."""
     raising.recovered(FAILING, server.pk)
     raising.recovered(DRIFTED, server.pk)
+
+
+def unreachable(server: Server, cause: str, text: str, hint: str) -> None:
+    """Several regular looks in a row got no answer."""
+    raising.raise_alert(UNREACHABLE, server.pk, server=server, cause=cause, text=text, hint=hint)
+
+
+def reached(server: Server) -> None:
+    raising.recovered(UNREACHABLE, server.pk)
 
 
 def _provider(server: Server) -> Smarthost | None:

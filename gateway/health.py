@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from gateway import checking, drift, gateways, looking
+from gateway import alarms, checking, drift, gateways, looking
 from gateway.models import Gateway
 from gateway.postfix.facts import Facts
 from servers import reachability
@@ -150,6 +150,7 @@ def _note(server: Server, lease: datetime, began: datetime, write: Callable[[], 
 
 def _answered(server: Server, judged: checking.Judged, facts: Facts, mask: Masker) -> None:
     reachability.answered(server)
+    alarms.reached(server)
     checking.record(server, judged, facts, masked=lambda text: mask(clean.text(text)))
 
 
@@ -160,6 +161,7 @@ def _missed(server: Server, error: RemoteError, mask: Masker) -> None:
     gateways.missed(server, [drift.finding("reach", "fail" if enough else "unknown", told, mask(error.hint))])
     if enough:
         gateways.unknown(server, f"the server does not answer: {told}")
+        alarms.unreachable(server, error.cause, told, mask(error.hint))
 
 
 def _unclear(server: Server, error: RemoteError, mask: Masker) -> None:

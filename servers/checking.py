@@ -7,6 +7,7 @@ from django.utils import timezone
 from controlpanel.access.gate import Permission
 from controlpanel.access.models import User
 from servers import trust
+from servers.alerts import raising
 from servers.catalog import Action, Bulk, Service
 from servers.jobs import launch
 from servers.jobs.models import Job
@@ -154,6 +155,8 @@ def _keep(server: Server, found: Found) -> None:
         noted["reach"] = Case(blocked, default=Value(reach))
     with transaction.atomic():  # takes its turn among the worker's threads
         same.update(**noted)
+    if not found.failure:
+        raising.recovered("server-unreachable", server.pk)
 
 
 SERVICE = Service(
