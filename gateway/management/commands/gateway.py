@@ -31,7 +31,7 @@ HELP = {
 
 
 class Command(BaseCommand):
-    help = "The email gateway of servers: install, reinstall, uninstall, preview, check, health, diagnose, test, status."
+    help = "The email gateway install, reinstall, uninstall, preview, check, health, diagnose, test and status."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
