@@ -1,5 +1,7 @@
 """The diagnosis as a job: from the server to the provider, stage by stage, changing nothing and sending nothing."""
 
+from dataclasses import replace
+
 from gateway import gateways, proving, rules
 from gateway.actions import nothing_wanted, with_relay
 from gateway.diagnosis import path, report, scan
@@ -92,9 +94,12 @@ class _Diagnosis:
         with self._run.step("talk", "Talk to the provider") as step:
 
             def told(stage: Stage) -> None:
-                if stage.name not in ("name", "tcp") or not target:
-                    self._stages.append(stage)
-                    step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip())
+                if target and stage.name in ("name", "tcp"):
+                    return  # the scan told it already
+                if (stage.name, stage.state) == ("name", "ok"):  # beside their name, addresses are hidden with it
+                    stage = replace(stage, evidence=f"{self._relay.host} [{stage.evidence}]")
+                self._stages.append(stage)
+                step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip())
 
             self._proof = prove(
                 self._run.connect(),

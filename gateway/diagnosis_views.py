@@ -1,17 +1,13 @@
 """The doors of a diagnosis: ask for one, read one."""
 
-from urllib.parse import urlencode
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from controlpanel.access.gate import Permission, may, needs
-from controlpanel.access.models import User
+from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import gateways, panel
+from gateway import gateways, mending, panel
 from gateway.choice import knows_details
 from gateway.models import Gateway, Smarthost
 from servers.jobs.discretion import told
@@ -52,7 +48,7 @@ def diagnosed(request: HttpRequest, pk, job) -> HttpResponse:
         "found": found,
         "full": full,
         "lines": [_line(line) for line in found.get("transcript", [])] if full else [],
-        "mend_url": _mend(smarthost, server, found.get("instead"), request.user),
+        "mend_url": mending.put_in(request.user, server.pk, smarthost, found),
         "has_ipv6": any(row["ipv6"] for row in found.get("ports", [])),
     }
     answer = page.stop_polling if job.finished else page.render
@@ -64,20 +60,6 @@ def _line(line: str) -> dict:
     if line.startswith("S: "):
         return {"kind": REPLIES.get(line[3:4], "note"), "text": line}
     return {"kind": "said" if line.startswith("C: ") else "note", "text": line}
-
-
-def _mend(smarthost: Smarthost | None, server: Server, instead: dict | None, user: User) -> str:
-    """Where this person puts the other port in: the form with it filled in; "" for values of somebody else."""
-    if smarthost is None or not instead or not may(user, Permission.RUN):
-        return ""
-    query = {"port": instead["port"], "tls": instead["tls"]}
-    if smarthost.server_id is None:
-        there = reverse("smarthosts:edit", args=[smarthost.pk]) if may(user, Permission.SETTINGS) else ""
-        return there and f"{there}?{urlencode(query)}"
-    if not knows_details(smarthost, user):
-        return ""
-    query = {"provider": f"own:{smarthost.preset}"} | query
-    return f"{reverse('servers:services', args=[server.pk])}?{urlencode(query)}#gateway"
 
 
 def _smarthost(job: Job, gateway: Gateway) -> Smarthost | None:

@@ -1,11 +1,13 @@
 """Where in the panel the cause of a failed gateway job is mended."""
 
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
+from gateway.choice import knows_details
 from gateway.models import Gateway, Smarthost
 from servers.jobs.models import Job
 
@@ -27,7 +29,27 @@ def mends(viewer: User, jobs: Iterable[Job]) -> dict[int, tuple[str, str]]:
 
 def _link(viewer: User, job: Job, area: str, smarthost: Smarthost | None) -> tuple[str, str]:
     shared = smarthost is not None and smarthost.server_id is None
+    found = job.result.get("diagnosis", {})
+    if found.get("port") == getattr(smarthost, "port", None) and (
+        there := put_in(viewer, job.server_id, smarthost, found)
+    ):
+        return found["instead"]["label"], there
     if area not in AT_SERVER and shared and may(viewer, Permission.SETTINGS):
         return WORDS[area], reverse("smarthosts:edit", args=[smarthost.pk])
     words = AT_SERVER["server"] if area in AT_PROVIDER else WORDS[area]
     return words, reverse("servers:services", args=[job.server_id])
+
+
+def put_in(viewer: User, server_id, smarthost: Smarthost | None, found: dict) -> str:
+    """The form with the port a diagnosis proposes filled in; "" where there is none that this person may change."""
+    instead = found.get("instead")
+    if smarthost is None or not instead or not may(viewer, Permission.RUN):
+        return ""
+    query = {"port": instead["port"], "tls": instead["tls"]}
+    if smarthost.server_id is None:
+        there = reverse("smarthosts:edit", args=[smarthost.pk]) if may(viewer, Permission.SETTINGS) else ""
+        return there and f"{there}?{urlencode(query)}"
+    if not knows_details(smarthost, viewer):
+        return ""
+    query = {"provider": f"own:{smarthost.preset}"} | query
+    return f"{reverse('servers:services', args=[server_id])}?{urlencode(query)}#gateway"

@@ -77,10 +77,11 @@ def notes(asked: Asked, seen: tuple[Seen, ...]) -> list[str]:
     chosen = [one for one in seen if one.port == asked.port]
     four = [one for one in chosen if ":" not in one.address and one.state == "open"]
     six = [one for one in chosen if ":" in one.address]
-    if four and six and not any(one.state == "open" for one in six):
+    # A server without IPv6 is told so at once and loses no time; silence costs Postfix its whole time-out.
+    if four and any(one.state == "silent" for one in six) and not any(one.state == "open" for one in six):
         return [
-            f"{asked.host} also has IPv6 addresses, and they do not answer this server ({six[0].state}). Postfix tries "
-            "them too; without IPv6 on this server, set inet_protocols = ipv4 in its main.cf."
+            f"{asked.host} also has IPv6 addresses, and they do not answer this server. Postfix tries them too "
+            "and waits; without working IPv6 on this server, set inet_protocols = ipv4 in its main.cf."
         ]
     return []
 

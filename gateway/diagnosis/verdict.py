@@ -99,8 +99,8 @@ def _silent(asked: Asked, seen: tuple[Seen, ...], way: Way | None) -> Verdict:
     at = f"port {asked.port} of {asked.host}"
     if way is not None:
         cause = (
-            f"The network of this server, most likely its cloud or a firewall, drops port {asked.port} without a word: "
-            f"{asked.host} answers on port {way.port} and not on {asked.port}."
+            f"Port {asked.port} is dropped without a word, most likely by the cloud or a firewall of this server: "
+            f"{asked.host} answers it on port {way.port} and not on {asked.port}."
         )
         fix = f"{way.label}, or ask whoever runs the network of this server to open outgoing port {asked.port}."
         return Verdict("port-blocked-other-open", cause, fix, "port", way)
@@ -116,8 +116,8 @@ def _silent(asked: Asked, seen: tuple[Seen, ...], way: Way | None) -> Verdict:
         )
         return Verdict(slug, cause, fix, "server")
     cause = (
-        f"No answer comes from {at}, while other ports of that host answer or refuse at once: the host is up, and a "
-        "firewall or the cloud drops this port."
+        f"No answer comes from {at}, while other ports there answer or are refused at once: most likely a firewall or "
+        "the cloud drops this port."
     )
     fix = f"Check the port in the provider's manual, then have outgoing port {asked.port} opened for this server."
     slug = "port-25-timed-out" if asked.port == 25 else "connection-timed-out"
@@ -144,9 +144,11 @@ def _refused(asked: Asked, seen: tuple[Seen, ...], way: Way | None) -> Verdict:
 
 def _intercepted(asked: Asked, seen: tuple[Seen, ...], opened: Seen, blocker: Stage) -> Verdict | None:
     """Somebody on the way answers in the provider's place."""
-    others = {one.name for one in seen if one.port != asked.port and one.name}
+    others = {_domain(one.name) for one in seen if one.port != asked.port and one.name}
     slug = blocker.explanation.slug if blocker.explanation else ""
-    differs = slug in _STRANGER and opened.name and others and opened.name not in others
+    differs = (
+        slug in _STRANGER and opened.name and others and _domain(opened.name) not in others | {_domain(asked.host)}
+    )
     if not (differs or _answers_for_another(asked, opened)):
         return None
     greets = f" It greets with “{opened.greeting[:120]}”." if opened.greeting else ""
@@ -154,12 +156,17 @@ def _intercepted(asked: Asked, seen: tuple[Seen, ...], opened: Seen, blocker: St
     instead = f" {way.label} meanwhile." if way else ""
     return Verdict(
         "smtp-intercepted",
-        f"On port {asked.port} somebody between this server and {asked.host} answers in its place.{greets}",
+        f"On port {asked.port} something on the way most likely answers in place of {asked.host}.{greets}",
         f"Ask whoever runs this server or its network to stop redirecting outgoing port {asked.port} (hosting panels "
         f"call it SMTP restrictions or mail inspection).{instead}",
         "port",
         way,
     )
+
+
+def _domain(name: str) -> str:
+    """Enough to tell one owner's machines from another's: node names differ from greeting to greeting."""
+    return ".".join(name.rstrip(".").lower().split(".")[-2:])
 
 
 def _answers_for_another(asked: Asked, one: Seen) -> bool:

@@ -7,7 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from gateway import bulk
+from gateway import bulk, mending
+from gateway.management import words
 from gateway.models import Smarthost
 from servers.jobs.models import Job, Status
 from servers.models import Server
@@ -23,6 +24,7 @@ def result(host: str = HOST) -> dict:
     return {
         "evidence": f"connect to {host}:587: Connection timed out",
         "port_587": "silent",
+        "explanation": {"slug": "port-blocked-other-open", "cause": "", "fix": "", "area": "port"},
         "diagnosis": {
             "host": host,
             "port": 587,
@@ -106,6 +108,16 @@ def test_a_shared_provider_is_mended_by_administrators_and_not_shown_to_others(c
     assert edit in client.get(there).content.decode()
 
 
+def test_a_batch_leads_to_the_form_with_the_port_filled_in(administrator, operator):
+    server, shared = ServerFactory(), SmarthostFactory(host=HOST)
+    GatewayFactory(server=server, wanted=shared)
+    diagnosed(server, shared)
+    job = Job.objects.get()
+    label, there = mending.mends(administrator, [job])[job.pk]
+    assert label == "Use port 2525 with STARTTLS" and there.endswith(f"{shared.pk}/?port=2525&tls=starttls")
+    assert "2525" not in str(mending.mends(operator, [job])[job.pk])
+
+
 def test_the_card_shows_the_last_diagnosis(client, operator):
     client.force_login(operator)
     server = ServerFactory()
@@ -129,3 +141,12 @@ def test_the_command_asks_for_a_job():
     out = StringIO()
     call_command("gateway", "diagnose", server.name, "--json", stdout=out)
     assert Job.objects.get().action == "gateway.diagnose" and json.loads(out.getvalue())
+
+
+def test_the_command_prints_what_stands_in_the_way():
+    server = ServerFactory(name="web-9")
+    diagnosed(server, OwnSmarthostFactory(server=server, host=HOST))
+    out = StringIO()
+    words.print_diagnoses(Job.objects.get().batch, out)
+    assert f"web-9: Port 587 of {HOST} is dropped." in out.getvalue()
+    assert "Use 2525." in out.getvalue() and "port 587: silent, Connection timed out" in out.getvalue()

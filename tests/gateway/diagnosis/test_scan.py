@@ -7,9 +7,11 @@ import pytest
 
 from gateway.diagnosis import scan
 from gateway.diagnosis.scan import Seen
+from gateway.proof import prove
+from gateway.proof.scene import look as look_around
 from gateway.providers import presets
-from tests.gateway.proof.conftest import authority, provider  # noqa: F401 - fixtures
-from tests.gateway.proof.localhost import Bad, LocalHost, free_port, scripted
+from tests.gateway.proof.conftest import authority, bundle, provider  # noqa: F401 - fixtures
+from tests.gateway.proof.localhost import Bad, LocalHost, Relay, free_port, scripted
 
 HELO = "web1.example.com"
 
@@ -86,3 +88,39 @@ def test_the_usual_ports_the_providers_and_the_chosen_one_are_tried():
     tried = scan.ports(presets.get("ses"), 10465, "implicit")
     assert {25, 465, 587, 2525, 2587, 2465, 10465} <= set(tried)
     assert (tried[10465], tried[465], tried[587]) == ("implicit", "implicit", "starttls")
+
+
+class Counted:
+    """A tunnel that counts how often something goes out and has to be answered."""
+
+    def __init__(self, tunnel, turns: list):
+        self._tunnel, self._turns = tunnel, turns
+
+    def sendall(self, data: bytes) -> None:
+        self._turns.append(len(data))
+        self._tunnel.sendall(data)
+
+    def __getattr__(self, name: str):
+        return getattr(self._tunnel, name)
+
+
+def test_a_whole_diagnosis_takes_at_most_fifteen_turns(provider):  # noqa: F811
+    turns, host, server = [], LocalHost(), provider()
+    plain_tunnel, plain_run = host.tunnel, host.run
+
+    def counted_tunnel(*where, **how):
+        turns.append("tunnel")
+        return Counted(plain_tunnel(*where, **how), turns)
+
+    def counted_run(*what, **how):
+        turns.append("script")
+        return plain_run(*what, **how)
+
+    host.tunnel, host.run = counted_tunnel, counted_run
+    scene = look_around(host, "localhost")
+    found = scan.scan(host, "localhost", ("127.0.0.1",), {server.port: "starttls"}, HELO)
+    target = found.seen[0].address
+    sender = "root@example.com"
+    proof = prove(host, Relay(port=server.port), sender=sender, recipient=sender, scene=scene, target=target)
+    assert proof.proven and proof.stages[-1].name == "rcpt_to"
+    assert len(turns) + 1 <= 15, turns  # and Postfix's own way is one script more

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.diagnosis import report
 from gateway.diagnosis.scan import Seen
 from gateway.diagnosis.verdict import Asked, Way, judge
 from gateway.proof.values import Stage
@@ -110,6 +111,12 @@ CASES = {
         stage("tls", "self-signed certificate"),
         ("smtp-intercepted", Way(2525, "starttls")),
     ),
+    "another machine of the same provider is no stranger": (
+        asked(),
+        {587: SMTP | {"greeting": "220 node7.example.com ESMTP"}, 2525: SMTP | {"greeting": "220 node9.example.com"}},
+        stage("auth", "535 5.7.8 Error: authentication failed"),
+        ("credentials-wrong", None),
+    ),
     "STARTTLS chosen on a port that speaks TLS": (
         asked(10465),
         {10465: TLS},
@@ -158,3 +165,10 @@ def test_a_name_without_address(words, slug):
 def test_one_family_that_answers_is_enough():
     both = seen({587: SILENT}, SIX) + seen({587: SMTP})
     assert judge(asked(), both, None) is None
+
+
+def test_a_dead_ipv6_is_told_and_a_missing_one_is_not():
+    four = seen({587: SMTP})
+    assert report.notes(asked(), four + seen({587: SILENT}, SIX))
+    assert not report.notes(asked(), four + seen({587: {"state": "unreachable"}}, SIX))
+    assert not report.notes(asked(), four + seen({587: SMTP}, SIX))
