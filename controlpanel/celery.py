@@ -18,6 +18,7 @@ app.conf.beat_schedule = {
     "tell": {"task": "servers.alerts.tasks.tell", "schedule": 15.0, "options": {"expires": 15}},
     "forget-alerts": {"task": "servers.alerts.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "count-tests": {"task": "gateway.tasks.count_tests", "schedule": 60.0, "options": {"expires": 50}},
+    "domains": {"task": "gateway.deliverability.tasks.check_due", "schedule": 300.0, "options": {"expires": 240}},
     "prune": {"task": "servers.jobs.tasks.prune", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

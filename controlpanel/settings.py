@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "servers.alerts",
     "servers.jobs",
     "gateway",
+    "gateway.deliverability",
 ]
 AUTH_USER_MODEL = "access.User"
 

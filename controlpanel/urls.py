@@ -31,6 +31,7 @@ urlpatterns = [
     path("servers/", include("servers.urls")),
     path("jobs/", include("servers.jobs.urls")),
     path("settings/gateway/", include("gateway.settings_urls")),
+    path("domains/", include("gateway.deliverability.urls")),
     path("settings/alerts/", include("servers.alerts.settings_urls")),
     path("alerts/", include("servers.alerts.urls")),
 ]

@@ -24,6 +24,7 @@ PANEL = (
     Entry("Dashboard", "dashboard", "layout-dashboard", Permission.VIEW, "d", exact=True),
     Entry("Servers", "servers:list", "server-2", Permission.VIEW, "s"),
     Entry("Jobs", "jobs:list", "list-check", Permission.VIEW, "j"),
+    Entry("Domains", "domains:list", "world", Permission.VIEW, "o"),
     Entry("Alerts", "alerts:list", "bell", Permission.VIEW, "n"),
 )
 SETTINGS = (

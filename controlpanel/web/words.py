@@ -51,6 +51,8 @@ LOOKS: dict[str, Look] = {
     "open": Look("Open", "good", "plug-connected"),
     "refused": Look("Refused", "warn", "ban"),
     "silent": Look("Silent", "warn", "hourglass"),
+    "spreading": Look("Spreading", "busy", "clock"),
+    "optional": Look("Optional", "calm", "circle-check"),
     # one email
     "accepted": Look("Accepted", "good", "mail-check"),
     "sent": Look("Accepted", "good", "mail-check"),

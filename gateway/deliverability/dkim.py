@@ -118,7 +118,7 @@ def _key(domain: str, one: Dkim, lookup: Lookup, label: str) -> tuple[Finding, P
         what = f"The DKIM record{whose} points elsewhere."
         return said(FAIL, "wrong", what, f"{name} → {alias}", f"It must point to {one.target}."), wanted
     if not answer.values:
-        return _absent(domain, name, alias, lookup, said, whose), wanted
+        return _absent(domain, one, alias, lookup, said, whose), wanted
     if len(answer.values) > 1:
         what = f"There are {len(answer.values)} records where the one DKIM key{whose} belongs."
         return said(FAIL, "wrong", what, "\n".join(answer.values), "Keep the one that the provider shows."), wanted
@@ -140,7 +140,8 @@ def _key(domain: str, one: Dkim, lookup: Lookup, label: str) -> tuple[Finding, P
     return said(OK, "present", f"The DKIM key{whose} is there: {strength}.", evidence), None
 
 
-def _absent(domain: str, name: str, alias: str, lookup: Lookup, said, whose: str) -> Finding:
+def _absent(domain: str, one: Dkim, alias: str, lookup: Lookup, said, whose: str) -> Finding:
+    name = f"{one.selector}._domainkey.{domain}"
     alias = alias or next(iter(lookup(name, "CNAME").values), "")
     if alias:
         what = f"The DKIM record{whose} points to a name where there is no key."
@@ -151,7 +152,11 @@ def _absent(domain: str, name: str, alias: str, lookup: Lookup, said, whose: str
         what = f"The DKIM record{whose} stands at a doubled name."
         hint = f"Your DNS host adds the domain itself: type {name.removesuffix('.' + domain)} as its name."
         return said(FAIL, "wrong", what, doubled, hint)
-    hint = "Publish the record on this page, or the one the provider shows."
+    hint = (
+        f"Publish the {one.kind.upper()} record that the provider shows."
+        if not one.target
+        else "Publish the record on this page."
+    )
     return said(FAIL, "missing", f"The DKIM key{whose} is missing.", name, hint)
 
 

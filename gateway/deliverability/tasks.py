@@ -1,0 +1,18 @@
+"""Reading DNS on the timetable and when somebody asks."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from gateway.deliverability import domains
+
+
+@shared_task(acks_late=False)
+def check(pk: int) -> None:
+    domains.check_one(pk)
+
+
+@shared_task(acks_late=False)
+def check_due() -> None:
+    domains.collect()
+    for pk in domains.due(timezone.now()):
+        check.delay(pk)
