@@ -15,7 +15,7 @@ TITLES = {
     "ssh": "SSH",
     "host-key": "Host key",
     "sign-in": "Sign-in",
-    "root": "Root",
+    "root": "Root rights",
     "system": "Operating system",
     "packages": "Package manager",
     "disk": "Disk space",
