@@ -16,6 +16,7 @@ from servers.alerts.models import Alert, Delivery, Limits, Route, Trouble
 from servers.jobs.discretion import hide
 
 _KIND = Filter("kind", "Kind", [(k, v.label) for k, v in kinds.KINDS.items()], lambda rows, v: rows.filter(kind=v))
+_PART = Filter("part", "", [("past", "History")], lambda rows, v: rows)  # kept in the addresses of further pages
 
 
 @needs(Permission.VIEW)
@@ -23,7 +24,7 @@ def index(request: HttpRequest) -> HttpResponse:
     past = request.GET.get("part") == "past"
     mine = Alert.objects.visible_to(request.user)
     rows = mine.filter(closed_at__isnull=not past).with_counts(request.user)
-    listing = Listing(request, rows.order_by("-opened_at", "-pk"), filters=[] if past else [_KIND])
+    listing = Listing(request, rows.order_by("-opened_at", "-pk"), filters=[_KIND, _PART])
     here = reverse("alerts:list")
     tabs = [
         {"label": "Open", "url": here, "active": not past, "count": mine.open().count()},
