@@ -13,13 +13,15 @@ from servers.jobs.models import Job
 
 # Areas of an explanation, and the words of the link to where they are mended. "none" has no place.
 VALUES = {"credentials": "Fix credentials", "sender": "Fix sender", "port": "Fix server and port"}
-AT_PROVIDER = {"provider": "Open the provider", "dns": "See what DNS needs"}
+AT_PROVIDER = {"provider": "Open the provider"}
+AT_DOMAINS = {"dns": "See what DNS says"}
 AT_SERVER = {"server": "Open its services", "recipient": "Try another recipient"}
-WORDS = VALUES | AT_PROVIDER | AT_SERVER
+WORDS = VALUES | AT_PROVIDER | AT_DOMAINS | AT_SERVER
 
 
 def mends(viewer: User, jobs: Iterable[Job]) -> dict[int, tuple[str, str]]:
-    """{job id: (words, address)}: the provider's own page for whoever may change it, else the form of the server."""
+    """{job id: (words, address)}: the provider's own page for whoever may change it, else the form of the server; for
+    DNS the sending domains this person knows of."""
     areas = {job: job.result.get("explanation", {}).get("area") for job in jobs}
     asked = {job: area for job, area in areas.items() if area in WORDS}
     gateways = Gateway.objects.filter(server__in={job.server_id for job in asked}).select_related("wanted")
@@ -28,6 +30,8 @@ def mends(viewer: User, jobs: Iterable[Job]) -> dict[int, tuple[str, str]]:
 
 
 def _link(viewer: User, job: Job, area: str, smarthost: Smarthost | None) -> tuple[str, str]:
+    if area in AT_DOMAINS:
+        return WORDS[area], reverse("domains:list")
     shared = smarthost is not None and smarthost.server_id is None
     found = job.result.get("diagnosis", {})
     if found.get("port") == getattr(smarthost, "port", None) and (

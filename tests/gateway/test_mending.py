@@ -45,6 +45,12 @@ def test_nobody_is_led_to_a_page_he_may_not_open(operator, administrator):
     assert mends(administrator, [job])[job.pk] == ("Open the provider", reverse("smarthosts:edit", args=[shared.pk]))
 
 
+def test_dns_is_read_on_the_page_of_sending_domains(client, customer):
+    words, address = mends(customer, [failed(SmarthostFactory(), area="dns")]).popitem()[1]
+    client.force_login(customer)
+    assert (words, client.get(address).status_code) == ("See what DNS says", 200)
+
+
 def test_what_nothing_explains_has_no_link(administrator):
     assert mends(administrator, [failed(SmarthostFactory(), area="none"), JobFactory(failed=True)]) == {}
 
