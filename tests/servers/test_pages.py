@@ -2,7 +2,7 @@ import pytest
 from django.urls import reverse
 
 from controlpanel.access.models import AuditEntry, Role
-from servers.models import HostKey, Server
+from servers.models import HostKey, SavedFilter, Server
 from servers.remote.secret import Secret
 from tests import factories
 from tests.servers import naughty
@@ -61,6 +61,8 @@ def test_who_may_open_what(name, role, client):
     may, methods = PAGES[name]
     person = factories.UserFactory(role=role)
     server = factories.ServerFactory(people=[person], pinned=True)
+    if name == "delete-filter":
+        SavedFilter.objects.create(pk=1, user=person, name="Web", query="q=web")
     client.force_login(person)
     for method in methods:
         answer = getattr(client, method)(url(name, server))

@@ -21,7 +21,7 @@ BUDGETS = {
     "/servers/?state=needs-you": 14,
     "/servers/?q=web&sort=-checked": 14,
     "/": 22,
-    "/?part=now": 14,
+    "/?part=now": 15,
     "/test-emails/": 9,
     "/jobs/": 10,
     "/jobs/?q=refused": 10,
