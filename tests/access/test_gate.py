@@ -17,7 +17,13 @@ PUBLIC = {"account_login", "account_logout", "account_inactive", "mfa_login_weba
 NOT_OFFERED = ("accounts/signup/", "accounts/email/", "accounts/confirm-email/", "accounts/password/reset/")
 # 404 for a job that is not of their action, a domain nobody sends from, for a draft or a saved filter that is not there
 OF_ONE_KIND = {"jobs:retry", "jobs:batch-retry", "gateway:previewed", "gateway:tested", "domains:domain"}
-OF_ONE_KIND |= {"alert-routes:add", "servers:import-draft", "servers:import-done", "servers:delete-filter"}
+OF_ONE_KIND |= {
+    "gateway:diagnosed",
+    "alert-routes:add",
+    "servers:import-draft",
+    "servers:import-done",
+    "servers:delete-filter",
+}
 # Its address names an entry of the catalogue; whose servers may be posted there is the matter of test_bulk.
 BULK = "servers:bulk"
 
