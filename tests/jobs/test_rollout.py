@@ -314,7 +314,7 @@ def test_stopping_three_hundred_servers_takes_a_few_statements(django_assert_max
     batch = ask(300, canary=1)
     claimed = machine.claim(loose(batch)[0].pk)
     machine.finish(claimed, "fail", outcome="No.")
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(23):  # a dozen of them open the alert
         rollout.advance(batch.pk)
     assert batch.jobs.filter(cause="stopped").count() == 299
 
