@@ -143,8 +143,15 @@ def _email(address: str) -> None:
 
 
 class LimitsForm(forms.ModelForm):
-    failed_tests = forms.IntegerField(min_value=1, max_value=100_000, label="Failed test emails in an hour")
-    worker_minutes = forms.IntegerField(min_value=1, max_value=1440, label="Minutes without a worker")
+    failed_tests = forms.IntegerField(
+        min_value=1,
+        max_value=100_000,
+        label="Failed test emails in an hour",
+        help_text="More than so many raise an alert.",
+    )
+    worker_minutes = forms.IntegerField(
+        min_value=1, max_value=1440, label="Minutes without a worker", help_text="Jobs wait meanwhile."
+    )
 
     class Meta:
         model = Limits
