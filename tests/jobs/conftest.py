@@ -1,6 +1,10 @@
-"""The second service of the tests, put into the catalogue for one test at a time."""
+"""The second service of the tests, put into the catalogue for one test at a time, and a broker for real workers."""
+
+import tempfile
+from pathlib import Path
 
 import pytest
+from celery import Celery
 
 
 @pytest.fixture
@@ -30,3 +34,23 @@ def toy_machine(tmp_path, monkeypatch):
     root.mkdir()
     monkeypatch.setenv("FLEETPOST_TOY_MACHINE", str(root))
     return root
+
+
+@pytest.fixture
+def folder():
+    """Short, because the path of a socket has room for 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="fp-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def broker(folder, monkeypatch):
+    """A broker of the test's own, which `bell.ring` tells."""
+    from controlpanel.celery import app
+    from tests.jobs import processes
+
+    running = processes.Broker(folder)
+    told = Celery("tests", broker=running.url)
+    monkeypatch.setattr(app, "send_task", told.send_task)
+    yield running
+    running.kill()

@@ -4,16 +4,13 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
-from celery import Celery
 from django.conf import settings
 from django.db import OperationalError, connection
 
 from benchmarks import cluster
-from controlpanel.celery import app
 from servers.jobs import launch
 from servers.jobs.models import FINISHED, Job, Status
 from tests.fakefleet import Fleet
@@ -23,22 +20,6 @@ from tests.jobs.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("toys")]
 LONG = 150.0  # seconds the slowest machine may take; none of it is slept away
-
-
-@pytest.fixture
-def folder():
-    """Short, because the path of a socket has room for 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="fp-") as path:
-        yield Path(path)
-
-
-@pytest.fixture
-def broker(folder, monkeypatch):
-    running = processes.Broker(folder)
-    told = Celery("tests", broker=running.url)
-    monkeypatch.setattr(app, "send_task", told.send_task)
-    yield running
-    running.kill()
 
 
 @pytest.fixture

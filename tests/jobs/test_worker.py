@@ -1,13 +1,10 @@
 """A real Celery worker with the embedded broker, treated badly."""
 
 import signal
-import tempfile
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from celery import Celery
 from django.utils import timezone
 
 from controlpanel.celery import app
@@ -18,22 +15,6 @@ from tests.jobs import processes
 from tests.jobs.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("toys")]
-
-
-@pytest.fixture
-def folder():
-    """Short, because the path of a socket has room for 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="fp-") as path:
-        yield Path(path)
-
-
-@pytest.fixture
-def broker(folder, monkeypatch):
-    running = processes.Broker(folder)
-    told = Celery("tests", broker=running.url)
-    monkeypatch.setattr(app, "send_task", told.send_task)
-    yield running
-    running.kill()
 
 
 @pytest.fixture
