@@ -227,12 +227,13 @@ def test_retry_takes_what_failed_was_not_reached_was_skipped_or_cancelled_and_on
 
 
 def test_retrying_something_dangerous_on_many_asks_first(operator_client):
-    batch = BatchFactory(action="toy.remove")
+    batch = BatchFactory(action="toy.remove", concurrency=3)
     for _ in range(2):
         JobFactory(batch=batch, action="toy.remove", failed=True)
     url = reverse("jobs:batch-retry", args=[batch.pk])
     assert f'href="{url}"' in page(operator_client, batch)
-    assert "Remove the note on 2 servers" in html.unescape(operator_client.get(url).content.decode())
+    asked = html.unescape(operator_client.get(url).content.decode())
+    assert "Remove the note on 2 servers" in asked and "At most 3 at once." in asked
     assert Job.objects.count() == 2
 
 

@@ -85,14 +85,11 @@ def retry_batch(request: HttpRequest, pk: int) -> HttpResponse:
     again = batchpage.to_retry(jobs)
     if request.method == "POST":
         return asked_again(request, again, back=("jobs:batch", pk))
-    title, count = launch.title(found.action), again.count()
+    title, count, care = launch.title(found.action), again.count(), telling.policy(rollout.again(found))
     servers = f"{count} server{'' if count == 1 else 's'}"
     context = {
         "heading": f"{title} on {servers}, again?",
-        "effects": [
-            f"The same job is done again on {servers} where it did not succeed.",
-            *filter(None, [telling.policy(rollout.again(found))]),
-        ],
+        "effects": [f"The same job is done again on {servers} where it did not succeed.", *([care] if care else [])],
         "verb": f"{title} on {servers}",
         "cancel_url": reverse("jobs:batch", args=[pk]),
     }
