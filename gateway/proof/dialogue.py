@@ -74,7 +74,11 @@ class Dialogue:
         reply = self._ask("STARTTLS")
         if reply.code != 220:
             return self._end("fail", reply.text)
-        evidence = self._wire.start_tls()
+        try:
+            evidence = self._wire.start_tls()
+        except WireFault as fault:
+            # What is no encryption here says nothing against the mode: the other side had agreed to it.
+            return self._end("fail", f"After STARTTLS: {fault}")
         again = self._hello()
         return self._end(*(("ok", evidence) if again.good else ("fail", again.text)))
 

@@ -101,6 +101,8 @@ class Session:
     async def start_tls(self) -> bool:
         await self.say("220 2.0.0 Ready to start TLS")
         if self.fault.starttls == "broken":
+            # Answered before the client's first bytes, a closed connection takes the answer with it, or does not.
+            await self.reader.read(1)
             self.writer.write(b"this is not a TLS record\r\n" * 4)
             await self.writer.drain()
             return False

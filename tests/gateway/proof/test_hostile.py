@@ -103,6 +103,18 @@ def test_a_dropped_connection_is_named(host):
     assert proof.blocker.name == "greeting" and proof.blocker.explanation.slug == "connection-lost", proof
 
 
+@pytest.mark.parametrize("answer", [b"this is no TLS record\r\n" * 4, b""], ids=["garbage", "hung up"])
+def test_what_breaks_encryption_after_starttls_does_not_blame_the_mode(host, answer):
+    def act(connection):
+        for words in (b"220 hi\r\n", b"250-localhost\r\n250 STARTTLS\r\n", b"220 go\r\n"):
+            connection.sendall(words)
+            connection.recv(1000)
+        connection.sendall(answer)
+
+    proof = proved(host, act, "starttls")
+    assert proof.blocker.name == "tls" and proof.blocker.explanation.slug == "tls-broken-off", proof
+
+
 def test_a_reset_connection_is_named(host):
     def act(connection):
         connection.sendall(b"220 hi\r\n")
