@@ -156,6 +156,12 @@ class Gateway(models.Model):
     applied = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.RESTRICT, related_name="applied_by")
     applied_revision = models.PositiveIntegerField(default=1)  # of `applied`, when it was proved
     applied_password_revision = models.PositiveIntegerField(default=1)  # likewise
+    # likewise: among how many servers the account's limits were divided in its main.cf; 0: not told to Postfix
+    applied_share = models.PositiveIntegerField(default=0)
+    kept = models.JSONField(default=dict, blank=True)  # main.cf values of somebody else's that a person adopted
+    # the gentle proof of the regular look: when it last signed in, and until when the provider's certificate is valid
+    signed_in_at = models.DateTimeField(null=True, blank=True)
+    certificate_until = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.ABSENT)
     reason = models.TextField(blank=True)  # one sentence when the state is broken or unknown
     in_doubt = models.BooleanField(default=False)  # a change was handed to the server, and no look has followed it yet
@@ -199,6 +205,20 @@ class Gateway(models.Model):
         if self.wanted is None:
             return False
         return self.wanted_id != self.applied_id or self.wanted.revision != self.applied_revision
+
+
+class PresetOverride(models.Model):
+    """What this organisation knows better than the preset that came with the panel. `changes`: field -> value, only
+    those that differ, as `gateway.overrides` writes them."""
+
+    preset = models.CharField(primary_key=True, max_length=40, validators=[validators.preset])
+    changes = models.JSONField(default=dict)
+    note = models.TextField(blank=True, max_length=2000, validators=[plain_text])
+    changed_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"Override of {self.preset}"
 
 
 class TestEmailQuerySet(models.QuerySet):

@@ -107,6 +107,7 @@ class Server(models.Model):
     tags = models.ManyToManyField(Tag, blank=True, related_name="servers")
     people = models.ManyToManyField(User, blank=True, related_name="servers")
     note = models.TextField(blank=True, max_length=2000, validators=[validators.note])
+    cloud = models.CharField(max_length=20, blank=True, db_index=True, editable=False)  # slug; "" unknown
     reach = models.CharField(max_length=12, choices=Reach, default=Reach.UNKNOWN)
     checked_at = models.DateTimeField(null=True, blank=True)
     misses = models.PositiveSmallIntegerField(default=0, editable=False)  # regular looks in a row without an answer

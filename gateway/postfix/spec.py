@@ -24,6 +24,8 @@ class Invalid(ValueError):
 class Relay:
     """An authenticated upstream. Construction raises Invalid.
 
+    limits:         main.cf parameters that keep this server's share of the account's limits, in the order of the file.
+
     tls:            starttls | implicit | none. verify: the certificate must match `host`; False still encrypts.
     username:       "" means no sign-in; then `password` is None.
     sending_domain: what local senders (root@host, www-data@host) are rewritten to when `rewrite` is "".
@@ -43,6 +45,7 @@ class Relay:
     helo_name: str = ""
     root_address: str = ""
     rewrite: str = ""
+    limits: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not (_is_host_name(self.host) or _address(self.host)):
@@ -88,12 +91,14 @@ class Relay:
 @dataclass(frozen=True)
 class Wanted:
     """relay None: no gateway. force: write everything again. replace_mta: consent to remove another mail system.
-    purge_queue: consent to lose the mail in Postfix's queue when Postfix itself is removed."""
+    purge_queue: consent to lose the mail in Postfix's queue when Postfix itself is removed. kept: main.cf parameters
+    whose value a person adopted instead of ours; None: the parameter stays away."""
 
     relay: Relay | None
     force: bool = False
     replace_mta: bool = False
     purge_queue: bool = False
+    kept: tuple[tuple[str, str | None], ...] = ()
 
 
 def _check_credentials(username: str, password: Secret | None) -> None:
