@@ -65,6 +65,11 @@ def to_retry(jobs: QuerySet) -> QuerySet:
     return jobs.unsuccessful().filter(~Exists(since)).exclude(server__in=archived)
 
 
+def whole(batch: Batch, jobs: QuerySet) -> bool:
+    """Whether somebody who sees these jobs sees the whole batch."""
+    return jobs.count() == batch.jobs.count()
+
+
 def context(
     request: HttpRequest, batch: Batch, jobs: QuerySet, tally: Tally, pause: Pause | None, version: str
 ) -> dict:
@@ -86,7 +91,8 @@ def context(
         "more_incidents": len(troubles) > incidents.SHOWN,
         "policy": telling.policy(batch),
         "wave": telling.wave(batch, tally.last_wave),
-        "scheduled": bool(batch.starts_at and batch.starts_at > timezone.now()),
+        "scheduled": (scheduled := bool(batch.starts_at and batch.starts_at > timezone.now())),
+        "may_start": scheduled and story.allowed(batch.action, viewer) and whole(batch, jobs),
         "begins": telling.moment(batch.starts_at) if batch.starts_at else "",
         "narrowed_to": request.GET.get("cause", ""),
         "again": again,

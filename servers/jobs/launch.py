@@ -109,6 +109,17 @@ def cancel_queued(batch: Batch, jobs: JobQuerySet | None = None, *, by: User | s
     return count
 
 
+def start_now(batch: Batch, *, by: User | str | None) -> bool:
+    """Begins what was kept for a later time; its waves, limits and end stay. False: it is not waiting for a time."""
+    with transaction.atomic():
+        kept = Batch.objects.filter(pk=batch.pk, starts_at__gt=timezone.now(), stopped_at__isnull=True)
+        if not kept.update(starts_at=timezone.now()):
+            return False
+        audit.record(by, _verb("began early", batch.action), ("batch", batch.pk, title(batch.action)))
+        rollout.advance(batch.pk)
+    return True
+
+
 class _Asked(NamedTuple):
     server: UUID
     name: str

@@ -17,5 +17,6 @@ urlpatterns = [
     path("batches/<int:pk>/report.csv", batches.report_csv, name="batch-csv"),
     path("batches/<int:pk>/report.json", batches.report_json, name="batch-json"),
     path("batches/<int:pk>/retry/", batches.retry_batch, name="batch-retry"),
+    path("batches/<int:pk>/start/", batches.start_batch, name="batch-start"),
     path("batches/<int:pk>/cancel/", batches.cancel_batch, name="batch-cancel"),
 ]

@@ -1,4 +1,4 @@
-"""manage.py fleet batch, retry, cancel, pause and resume: what was asked for, and the switch before new jobs."""
+"""manage.py fleet batch, retry, start, cancel, pause and resume: what was asked for, and the switch before new jobs."""
 
 from servers.jobs import batchpage, launch, pauses, verdicts
 from servers.jobs.models import Batch, Job
@@ -10,7 +10,8 @@ def add_verbs(verbs) -> None:
     show = verbs.add_parser("batch", help="how a batch stands, server by server")
     retry = verbs.add_parser("retry", help="ask again for the servers of a batch that did not succeed")
     cancel = verbs.add_parser("cancel", help="cancel what has not begun of a batch, or one job")
-    for verb in (show, retry):
+    start = verbs.add_parser("start", help="begin a batch now that was kept for a later time")
+    for verb in (show, retry, start):
         verb.add_argument("batch", type=int, metavar="BATCH", help="its number")
     cancel.add_argument("batch", type=int, nargs="?", metavar="BATCH", help="its number")
     cancel.add_argument("--job", type=int, metavar="JOB", help="one job instead, even when it has begun")
@@ -19,7 +20,7 @@ def add_verbs(verbs) -> None:
         add(retry)
     pause = verbs.add_parser("pause", help="let no job begin; those at work go on to their end")
     pause.add_argument("--reason", default="", help="for everybody who wonders")
-    for verb in (cancel, pause, verbs.add_parser("resume", help="let jobs begin again")):
+    for verb in (start, cancel, pause, verbs.add_parser("resume", help="let jobs begin again")):
         console.add_actor(verb)
 
 
@@ -51,6 +52,13 @@ def do_retry(command, options) -> int:
         command.stderr.write(f"{error} {error.hint}")
         return console.NOT_ALL
     return console.follow(made, wait=options["wait"], as_json=options["json"], here=options["here"], out=command.stdout)
+
+
+def do_start(command, options) -> int:
+    if not launch.start_now(_batch(options["batch"]), by=console.actor(options["actor"]) or console.COMMAND_LINE):
+        raise console.Usage("This batch does not wait for a time.")
+    command.stdout.write(f"Batch {options['batch']} begins now.")
+    return console.OK
 
 
 def do_cancel(command, options) -> int:

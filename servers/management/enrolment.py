@@ -67,7 +67,7 @@ def enrol(options: dict) -> Server:
     try:
         if options["host_key"]:
             trust.offer_host_keys(server, offered(server))
-            trust.pin_host_key(server, _chosen(server, options["host_key"]), by=by)
+            trust.pin_host_key(server, chosen(server, options["host_key"]), by=by)
         return sshkeys.install_key_once(server, password, by=by) if once else server
     except BaseException:  # Ctrl-C while the server is slow to answer, too
         inventory.delete(server, by=by)
@@ -78,7 +78,8 @@ def next_steps(server: Server) -> list[str]:
     """What a person does now, one line each."""
     lines = [f"{server.name} is added."]
     if trust.pinned(server) is None:
-        lines.append("Its host key is not accepted yet: run `fleet check`, then accept it on the server's page.")
+        compare = f"`fleet check {server.name}` reads it, `fleet accept-key {server.name} SHA256:…` accepts it"
+        lines.append(f"Its host key is not accepted yet: {compare} once you compared it on the server.")
     if server.sign_in == Server.SignIn.KEY and server.ssh_key.is_default:
         lines += [f"Run this on the server as {server.user}:", f"  {sshkeys.paste_command(server.ssh_key)}"]
     return [*lines, f"Check the connection with: manage.py fleet check {server.name} --wait"]
@@ -89,7 +90,8 @@ def offered(server: Server) -> list[PinnedKey]:
     return ssh.offered_keys(server.address, server.port, jump)
 
 
-def _chosen(server: Server, wanted: str) -> str:
+def chosen(server: Server, wanted: str) -> str:
+    """The fingerprint to pin. Raises ValidationError, naming what is offered."""
     keys = trust.waiting(server)
     if wanted == ACCEPT_FIRST and keys:
         return keys[0].fingerprint

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from controlpanel.access.models import AuditEntry
 from servers.jobs import pauses, presence, telling
 from servers.jobs.models import Batch, Job, Status
 from servers.jobs.rollout import Policy
@@ -235,6 +236,24 @@ def test_retrying_something_dangerous_on_many_asks_first(operator_client):
     asked = html.unescape(operator_client.get(url).content.decode())
     assert "Remove the note on 2 servers" in asked and "At most 3 at once." in asked
     assert Job.objects.count() == 2
+
+
+def test_a_scheduled_batch_begins_early_for_who_sees_all_of_it(operator_client, customer_client):
+    batch = BatchFactory(starts_at=timezone.now() + timedelta(hours=3), concurrency=1)
+    mine = ServerFactory(people=[customer_client.user])
+    jobs = [JobFactory(batch=batch, server=server, released_at=None) for server in (mine, ServerFactory())]
+    url = reverse("jobs:batch-start", args=[batch.pk])
+    assert url not in page(customer_client, batch)
+    assert customer_client.post(url).status_code == 404
+    assert not Job.objects.filter(released_at__isnull=False).exists()
+
+    assert url in page(operator_client, batch)
+    operator_client.post(url)
+    assert list(Job.objects.filter(released_at__isnull=False)) == [jobs[0]]  # as many at once as before
+    assert AuditEntry.objects.get(verb__startswith="began early").actor == operator_client.user
+    assert url not in page(operator_client, batch)
+    again = operator_client.post(url, follow=True)
+    assert "no longer waits" in again.content.decode()
 
 
 def test_a_customer_retries_and_cancels_only_their_own(customer_client):

@@ -1,8 +1,10 @@
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
 from servers.jobs import pauses
@@ -190,9 +192,19 @@ def test_a_batch_is_read_retried_and_cancelled():
     assert fleet("cancel", "--job", str(job.pk))[1].startswith("This job had ended")
 
 
+def test_a_scheduled_batch_is_started():
+    batch = factories.BatchFactory(action="server.check", starts_at=timezone.now() + timedelta(hours=1))
+    job = factories.JobFactory(batch=batch, action="server.check", mutating=False, released_at=None)
+    assert fleet("start", str(batch.pk)) == (0, f"Batch {batch.pk} begins now.\n")
+    job.refresh_from_db()
+    assert job.released_at is not None
+    assert fleet("start", str(batch.pk))[0] == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("start", "9"),
         ("batch", "9"),
         ("retry", "9"),
         ("cancel", "9"),

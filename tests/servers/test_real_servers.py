@@ -1,10 +1,11 @@
 """Enrolment and the connection check against real Debian servers."""
 
 import json
+import re
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from servers import inventory, sshkeys, trust
 from servers.management import console, enrolment
@@ -228,6 +229,19 @@ def test_a_one_time_password_that_is_wrong_changes_nothing(server, enrolled):
     with pytest.raises(SignInRefused):
         sshkeys.install_key_once(enrolled, Secret("wrong"), by="test")
     assert Server.objects.values().get() == before
+
+
+def test_a_changed_key_is_accepted_by_the_fingerprint_a_person_read(server, enrolled):
+    fingerprint = server.replace_host_key().fingerprint
+    assert check()["status"] == "failed"
+    out, accept = StringIO(), ("fleet", "accept-key", "web-1")
+    with pytest.raises(CommandError, match=re.escape(fingerprint)):
+        call_command(*accept, "SHA256:of-somebody-else", stdout=out)
+    assert Server.objects.get().reach == Server.Reach.KEY_CHANGED
+    call_command(*accept, fingerprint, stdout=out)
+    assert fingerprint in out.getvalue() and check()["status"] == "succeeded"
+    call_command(*accept, "SHA256:of-somebody-else", stdout=out)
+    assert "still offers its accepted key" in out.getvalue()
 
 
 def test_the_pasted_line_lets_the_panel_in(server):

@@ -2,6 +2,7 @@
 
 import json
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -94,6 +95,17 @@ def retry_batch(request: HttpRequest, pk: int) -> HttpResponse:
         "cancel_url": reverse("jobs:batch", args=[pk]),
     }
     return page.render(request, "components/confirm.html", context)
+
+
+@require_POST
+@needs(Permission.RUN)
+def start_batch(request: HttpRequest, pk: int) -> HttpResponse:
+    found, jobs = _batch(request, pk)
+    if not story.allowed(found.action, request.user) or not batchpage.whole(found, jobs):
+        raise Http404
+    if not launch.start_now(found, by=request.user):
+        messages.info(request, "This batch no longer waits for its time.")
+    return page.go(request, "jobs:batch", pk)
 
 
 @require_POST

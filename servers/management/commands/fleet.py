@@ -6,8 +6,8 @@ import sys
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 
-from servers import inventory
-from servers.jobs import launch
+from servers import inventory, trust
+from servers.jobs import launch, machine
 from servers.jobs.models import Job
 from servers.management import batches, console, enrolment, listing, transfer
 from servers.models import Server
@@ -15,7 +15,7 @@ from servers.remote.host import RemoteError
 
 
 class Command(BaseCommand):
-    help = "Servers of the panel: add, list, show, check, tag, remove; their jobs and batches; pause and resume."
+    help = "Servers: add, list, show, check, accept-key, tag, remove; their jobs and batches; pause and resume."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -27,6 +27,7 @@ class Command(BaseCommand):
         check = verbs.add_parser("check", help="check the connection of servers")
         for add in (console.add_selection, console.add_policy, console.add_following, console.add_actor):
             add(check)
+        _key_arguments(verbs.add_parser("accept-key", help="accept the host key a server offers, new or changed"))
         _remove_arguments(verbs.add_parser("remove", help="take a server out of the panel"))
         _jobs_arguments(verbs.add_parser("jobs", help="the last jobs, newest first"))
         transfer.add_verbs(verbs)
@@ -39,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, **options):
         try:
-            code = getattr(self, f"do_{options['verb']}")(options)
+            code = getattr(self, f"do_{options['verb'].replace('-', '_')}")(options)
         except ValidationError as error:
             raise console.complaint(error) from error
         except RemoteError as error:
@@ -56,9 +57,21 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(enrolment.next_steps(server)))
         return console.OK
 
+    def do_accept_key(self, options) -> int:
+        server, by = console.server(options["server"]), console.actor(options["actor"]) or console.COMMAND_LINE
+        trust.offer_host_keys(server, enrolment.offered(server))
+        earlier = trust.pinned(server)
+        if earlier and server.reach != Server.Reach.KEY_CHANGED:
+            self.stdout.write(f"{server.name} still offers its accepted key, {earlier.fingerprint}.")
+            return console.OK
+        key = trust.pin_host_key(server, enrolment.chosen(server, options["host_key"]), by=by)
+        machine.look_again(server)
+        self.stdout.write(f"The host key {key.fingerprint} is accepted. Next: fleet check {server.name} --wait")
+        return console.OK
+
     do_import, do_export = transfer.do_import, transfer.do_export
     do_batch, do_retry, do_cancel = batches.do_batch, batches.do_retry, batches.do_cancel
-    do_pause, do_resume = batches.do_pause, batches.do_resume
+    do_start, do_pause, do_resume = batches.do_start, batches.do_pause, batches.do_resume
 
     def do_tag(self, options) -> int:
         return self._retag(inventory.tag, options)
@@ -139,6 +152,12 @@ def _list_arguments(parser) -> None:
     parser.add_argument("--tag", action="append", default=[], help="only servers with this tag")
     parser.add_argument("--archived", action="store_true", help="archived servers instead")
     parser.add_argument("--json", action="store_true")
+
+
+def _key_arguments(parser) -> None:
+    parser.add_argument("server")
+    parser.add_argument("host_key", metavar="SHA256:…", help="the fingerprint you read on the server's own console")
+    console.add_actor(parser)
 
 
 def _remove_arguments(parser) -> None:
