@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.urls import reverse
 
+from gateway import symptoms
 from gateway.models import Gateway, Smarthost, TestEmail
 from gateway.providers.replies import explain
 from servers.alerts import raising, relays
@@ -46,6 +47,32 @@ def fine(server: Server) -> None:
     """The gateway is as it should be, or gone because somebody asked for it."""
     raising.recovered(FAILING, server.pk)
     raising.recovered(DRIFTED, server.pk)
+
+
+def gone(server: Server) -> None:
+    """There is no gateway of ours any more."""
+    fine(server)
+    around(server, [])
+
+
+def around(server: Server, findings: list[dict]) -> None:
+    """What a look found beside the gateway's own settings: mail that waits, clock, disk, the provider's certificate and
+    sign-in. findings: those of gateway.drift, of this look; others among them are left alone."""
+    row = _provider(server) if findings else None
+    shared = row is not None and row.server_id is None
+    name = (row.name if shared else row.host) if row else ""
+    raised, over = symptoms.found(findings, provider=name, shared=shared)
+    raising.recovered_from(over, server.pk)
+    for symptom in raised:
+        raising.raise_alert(
+            symptom.kind,
+            server.pk,
+            server=server,
+            cause=symptom.cause,
+            text=symptom.text,
+            hint=symptom.hint,
+            provider=symptom.provider,
+        )
 
 
 def unreachable(server: Server, cause: str, text: str, hint: str) -> None:

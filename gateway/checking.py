@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gateway import drift, gateways, looking, wanted
+from gateway import alarms, drift, gateways, looking, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
@@ -93,6 +93,7 @@ def record(
     diffs = {path: masked(text) for path, text in judged.todo.diffs.items()} if judged.word not in IN_FORCE else {}
     oldest = datetime.fromtimestamp(facts.oldest, UTC) if facts.queued and facts.oldest else None
     gateways.looked(server, findings, diffs=diffs, queued=facts.queued, oldest_at=oldest, when=when)
+    alarms.around(server, findings)
 
 
 def _compared(gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> Judged:

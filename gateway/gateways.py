@@ -132,7 +132,7 @@ def removed(server: Server, seen: Seen, *, forget: bool) -> None:
     absent = {"applied": None, "state": Gateway.State.ABSENT, "reason": "", "generation": "", "installed_at": None}
     defaults = absent | _looked(seen, timezone.now()) | {"last_test": {}}
     Gateway.objects.update_or_create(server=server, defaults=defaults)
-    alarms.fine(server)
+    alarms.gone(server)
     if forget:
         Gateway.objects.filter(server=server).update(wanted=None)
         Smarthost.objects.unused().filter(server=server).delete()

@@ -19,7 +19,7 @@ def key(kind: str, cause: str, provider: str, text: str, names: tuple[str, ...] 
 def nameless(text: str, names: tuple[str, ...]) -> str:
     for name in sorted(filter(None, names), key=len, reverse=True):
         text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "the server", text, flags=re.IGNORECASE)
-    return text[:1].upper() + text[1:]
+    return re.sub(r"^the server\b", "The server", text)
 
 
 def title(text: str, count: int, name: str = "") -> str:

@@ -1,6 +1,8 @@
 """Where an alert begins and ends. Both verbs may be called at any time, by anybody, as often as they like: only a
 change leaves a trace. They write rows and send nothing, so no job waits for a route."""
 
+from collections.abc import Iterable
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -53,9 +55,15 @@ def raise_alert(
 
 def recovered(kind: str, subject) -> None:
     """The trouble is over; with the last one its alert closes. One reading when there was none."""
-    if _open(kind, str(subject)[:64]).exists():
+    recovered_from([kind], subject)
+
+
+def recovered_from(kinds: Iterable[str], subject) -> None:
+    """The same for several kinds at once."""
+    troubles = Trouble.objects.open().filter(kind__in=list(kinds), subject=str(subject)[:64])
+    if troubles.exists():
         with transaction.atomic():
-            _close(_open(kind, str(subject)[:64]))
+            _close(troubles)
 
 
 @transaction.atomic

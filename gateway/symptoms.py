@@ -1,0 +1,63 @@
+"""What a look found around a gateway, as troubles worth an alert. Pure. The sentences hold no counts and no times: they
+are the same on every server of one cause, and at every look."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One trouble. text: one sentence, true of every server of the alert. provider: the name in it that only
+    some people may read."""
+
+    kind: str
+    cause: str
+    text: str
+    hint: str
+    provider: str = ""
+
+
+# slug of the finding -> its kind as a warning, its kind as a failure
+_KINDS = {
+    "queue": ("mail-waiting", "mail-waiting"),
+    "clock": ("clock-off", "clock-off"),
+    "disk": ("disk-low", "disk-full"),
+    "certificate": ("certificate-ending", "certificate-refused"),
+    "sign-in": ("sign-in-rejected", "sign-in-rejected"),
+}
+_TEXTS = {
+    "mail-waiting": "Mail that goes through {} waits",
+    "clock-off": "The clock is wrong",
+    "disk-low": "There is little room for the mail queue",
+    "disk-full": "There is no room for the mail queue",
+    "certificate-ending": "The certificate of {} ends soon",
+    "certificate-refused": "The certificate of {} is not valid",
+    "sign-in-rejected": "{} rejects the sign-in",
+}
+KINDS = tuple(_TEXTS)
+
+
+def found(findings: Iterable[dict], *, provider: str, shared: bool) -> tuple[list[Symptom], list[str]]:
+    """(what to raise, kinds that are over) of the findings of one look; what a finding calls unknown is in neither.
+
+    provider: the name of a shared SMTP provider, else the host of the server's own values."""
+    states = {one["slug"]: one for one in findings if one["slug"] in _KINDS}
+    raised, over = [], []
+    for slug, (warn, fail) in _KINDS.items():
+        one = states.get(slug, {})
+        match one.get("state"):
+            case None:
+                over += [warn, fail]
+            case "warn":
+                raised.append(_symptom(warn, one["hint"], provider, shared))
+                over += [fail] if fail != warn else []
+            case "fail":  # an earlier warning of it is still true: it is not over
+                raised.append(_symptom(fail, one["hint"], provider, shared))
+    return raised, list(dict.fromkeys(over))
+
+
+def _symptom(kind: str, hint: str, provider: str, shared: bool) -> Symptom:
+    text = _TEXTS[kind]
+    if "{}" not in text:
+        return Symptom(kind, "here", text, hint)
+    return Symptom(kind, provider, text.format(provider or "the SMTP provider"), hint, provider if shared else "")
