@@ -2,58 +2,89 @@
 
 import ipaddress
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 
-import dns.exception
-import dns.flags
 import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdatatype
 import dns.resolver
 
-from gateway.deliverability.answers import EMPTY, FOUND, NXDOMAIN, UNKNOWN, Answer, valid_name
+from gateway.deliverability import reading
+from gateway.deliverability.answers import FOUND, NXDOMAIN, UNKNOWN, Answer, valid_name
+from gateway.deliverability.exchange import SILENT, Question, exchange
 from gateway.deliverability.findings import Spread
 
-TIMEOUT, DEADLINE, QUESTIONS, SERVERS, THREADS = 2.0, 25.0, 250, 3, 8
+TIMEOUT, DEADLINE, QUESTIONS, SERVERS = 2.0, 25.0, 250, 3
+_SPENT = Answer(UNKNOWN, detail="the check had asked enough")
+_REFUSED = Answer(UNKNOWN, detail="the resolver answered SERVFAIL or refused")
+
+
+class Known:
+    """What names outside the checked zones hold, such as a provider's include, for all checks of a process.
+
+    Only what was found, for as long as its TTL says and MOST seconds at most: a "no" that somebody is mending is asked
+    for again each time."""
+
+    MOST, ROWS = 60.0, 20_000
+
+    def __init__(self) -> None:
+        self._rows: dict[Question, tuple[float, Answer]] = {}
+
+    def get(self, key: Question) -> Answer | None:
+        until, answer = self._rows.get(key, (0.0, None))
+        return answer if until > time.monotonic() else None
+
+    def put(self, key: Question, answer: Answer) -> None:
+        if answer.status == FOUND:
+            if len(self._rows) >= self.ROWS:
+                self._rows = {}
+            self._rows[key] = time.monotonic() + min(answer.ttl, self.MOST), answer
+
+
+_EVERYWHERE = Known()  # by the resolver of this machine
 
 
 class Asking:
     """Answers for one check: each question goes out once, at most QUESTIONS of them within DEADLINE seconds.
 
-    resolver: a dns.resolver.Resolver, the system's by default. private: whether name servers at addresses of the local
-    network may be asked directly; else only the resolver is believed there."""
+    resolver: whose name servers are asked, those of this machine by default. private: whether name servers at addresses
+    of the local network may be asked directly; else only the resolver is believed there. known: shared by checks that
+    use the same resolver."""
 
-    def __init__(self, domain: str, resolver: dns.resolver.Resolver | None = None, *, private: bool = False):
-        self._resolver = resolver or dns.resolver.Resolver()
-        self._resolver.timeout, self._resolver.lifetime = TIMEOUT, 2 * TIMEOUT
+    def __init__(
+        self,
+        domain: str,
+        resolver: dns.resolver.Resolver | None = None,
+        *,
+        private: bool = False,
+        known: Known | None = None,
+    ):
+        self._known = known or (_EVERYWHERE if resolver is None else Known())
+        self._resolvers, self._port = _resolvers(resolver)
         self._private, self._left = private, QUESTIONS
         self._until = time.monotonic() + DEADLINE
-        self._cached: dict[tuple[str, str], Answer] = {}
-        self._sourced: dict[tuple[str, str], Answer] = {}
-        self.zone, self.servers = self._authority(domain)
+        self._cached: dict[Question, Answer] = {}
+        self._sourced: dict[Question, Answer] = {}
+        self.zone, self.servers = domain.lower().rstrip("."), []
+        self._find_authority()
 
     def __call__(self, name: str, kind: str) -> Answer:
         """What the zone's own servers say, for names in it; the resolver's answer for all others."""
-        name = name.lower().rstrip(".")
-        if not (self.servers and (name == self.zone or name.endswith(f".{self.zone}"))):
-            return self.cached(name, kind)
-        if (name, kind) not in self._sourced:
-            answer = self._at_source(name, kind)
-            self._sourced[name, kind] = answer or self.cached(name, kind)
-        return self._sourced[name, kind]
+        key = _key(name, kind)
+        if not (self.servers and self._ours(key)):
+            return self.cached(*key)
+        self._ask_source([key])
+        return self._sourced[key]
 
     def cached(self, name: str, kind: str) -> Answer:
-        key = (name.lower().rstrip("."), kind)
-        if key not in self._cached:
-            self._cached[key] = self._resolve(*key)
+        key = _key(name, kind)
+        self._ask_resolver([key])
         return self._cached[key]
 
-    def prefetch(self, questions: Sequence[tuple[str, str]]) -> None:
-        with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(lambda question: (self(*question), self.cached(*question)), questions))
+    def prefetch(self, questions: Sequence[Question]) -> None:
+        """Asks all of them at once, of the resolver and of the zone's own servers."""
+        keys = [_key(*question) for question in questions]
+        self._ask_resolver(keys)
+        if self.servers:
+            self._ask_source([key for key in keys if self._ours(key)])
 
     def spreads(self) -> list[Spread]:
         """Names whose answer at the source is not yet the resolver's. Only what both were asked for."""
@@ -64,98 +95,114 @@ class Asking:
                 found.append(Spread(*key, cached.ttl))
         return found
 
-    def _spent(self) -> bool:
-        self._left -= 1
-        return self._left < 0 or time.monotonic() > self._until
+    def _ours(self, key: Question) -> bool:
+        return key[0] == self.zone or key[0].endswith(f".{self.zone}")
 
-    def _resolve(self, name: str, kind: str) -> Answer:
-        if not valid_name(name) and kind != "NS":
-            return Answer(NXDOMAIN)
-        if self._spent():
-            return Answer(UNKNOWN, detail="the check had asked enough")
-        try:
-            answer = self._resolver.resolve(f"{name}.", kind, raise_on_no_answer=False, search=False)
-        except dns.resolver.NXDOMAIN as error:
-            responses = error.kwargs.get("responses", {})
-            return Answer(NXDOMAIN, ttl=max((_negative(r) for r in responses.values()), default=0))
-        except (dns.resolver.NoNameservers, dns.resolver.YXDOMAIN):
-            return Answer(UNKNOWN, detail="the resolver answered SERVFAIL or refused")
-        except (dns.exception.Timeout, dns.resolver.NoResolverConfiguration, OSError):
-            return Answer(UNKNOWN, detail="the resolver did not answer in time")
-        except (dns.exception.DNSException, ValueError):
-            return Answer(UNKNOWN, detail="the answer could not be read")
-        return _read(answer.response, name, kind)
-
-    def _authority(self, domain: str) -> tuple[str, list[str]]:
-        """The zone that holds `domain` and addresses of its name servers; none when they cannot be found."""
-        labels = domain.lower().rstrip(".").split(".")
+    def _find_authority(self) -> None:
+        """The zone that holds the domain and addresses of its name servers; none when they cannot be found."""
+        labels = (domain := self.zone).split(".")
         for start in range(max(len(labels) - 1, 1)):
-            zone = ".".join(labels[start:])
-            answer = self.cached(zone, "NS")
-            if not answer.known:
-                return zone, []
+            self.zone = ".".join(labels[start:])
+            answer = self.cached(self.zone, "NS")
             if answer.values:
-                hosts = answer.values[:SERVERS]
-                addresses = [value for host in hosts for value in self.cached(host, "A").values[:1]]
-                return zone, [a for a in addresses if self._private or ipaddress.ip_address(a).is_global]
-        return domain, []
+                hosts = [(host, "A") for host in answer.values[:SERVERS]]
+                self._ask_resolver(hosts)
+                addresses = [value for host in hosts for value in self._cached[host].values[:1]]
+                self.servers = [a for a in addresses if self._private or ipaddress.ip_address(a).is_global]
+            if answer.values or not answer.known:
+                return
+        self.zone = domain
 
-    def _at_source(self, name: str, kind: str) -> Answer | None:
-        """None when no server of the zone speaks for this name: unreachable, or it is delegated on."""
-        for address in list(self.servers):
-            if self._spent():
-                return None
-            try:
-                query = dns.message.make_query(f"{name}.", kind)
-                query.flags &= ~dns.flags.RD
-                port = self._resolver.port
-                response, _ = dns.query.udp_with_fallback(query, address, timeout=TIMEOUT, port=port)
-            except (dns.exception.DNSException, OSError, ValueError):
-                self.servers = [server for server in self.servers if server != address]  # silent once is enough
+    def _afford(self, wanted: Iterable[Question]) -> list[Question]:
+        """As many of them as this check may still ask."""
+        chosen = list(wanted)[: max(0, self._left)] if self._patience() else []
+        self._left -= len(chosen)
+        return chosen
+
+    def _patience(self) -> float:
+        return max(0.0, min(TIMEOUT, self._until - time.monotonic()))
+
+    def _ask_resolver(self, keys: Iterable[Question]) -> None:
+        """Sees to it that `_cached` holds each of them."""
+        wanted = []
+        for key in dict.fromkeys(keys):
+            if key in self._cached:
                 continue
-            if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or not response.flags & dns.flags.AA:
-                continue
-            answer = _read(response, name, kind)
-            if answer.alias and not answer.values and kind != "CNAME":
-                target = self.cached(answer.alias, kind)
-                return Answer(target.status, target.values, answer.ttl, answer.alias, target.detail)
-            return answer
-        return None
+            if not valid_name(key[0]) and key[1] != "NS":
+                self._cached[key] = Answer(NXDOMAIN)
+            elif not self._ours(key) and (answer := self._known.get(key)):
+                self._cached[key] = answer
+            else:
+                wanted.append(key)
+        for key, answer in self._resolved(self._afford(wanted)).items():
+            self._cached[key] = answer
+            if not self._ours(key):
+                self._known.put(key, answer)
+        for key in wanted:
+            self._cached.setdefault(key, _SPENT)
+
+    def _resolved(self, keys: list[Question]) -> dict[Question, Answer]:
+        """Each resolver is tried for what the ones before it did not know; a single one that is silent, twice."""
+        found = {key: Answer(UNKNOWN, detail=f"the resolver {SILENT}") for key in keys}
+        until = time.monotonic() + 2 * TIMEOUT
+        for turn, server in enumerate(self._resolvers if len(self._resolvers) > 1 else self._resolvers * 2):
+            again = turn and len(self._resolvers) == 1
+            left = [key for key in keys if not found[key].known and not (again and found[key] is _REFUSED)]
+            if not left or not self._patience() or time.monotonic() >= until:
+                break
+            replies = exchange(server, self._port, left, timeout=self._patience())
+            found |= {key: _judge_reply(reply, *key) for key, reply in zip(left, replies, strict=True)}
+        return found
+
+    def _ask_source(self, keys: Iterable[Question]) -> None:
+        """Sees to it that `_sourced` holds each of them: the resolver's answer where no server of the zone speaks for
+        the name, because it is unreachable or has delegated it on."""
+        wanted = [key for key in dict.fromkeys(keys) if key not in self._sourced]
+        found = self._at_source([key for key in wanted if valid_name(key[0])])
+        aliases = {key: (a.alias, key[1]) for key, a in found.items() if a.alias and not a.values and key[1] != "CNAME"}
+        self._ask_resolver([*aliases.values(), *(key for key in wanted if key not in found)])
+        for key in wanted:
+            answer = found.get(key) or self._cached[key]
+            if key in aliases:
+                target = self._cached[aliases[key]]
+                answer = Answer(target.status, target.values, answer.ttl, answer.alias, target.detail)
+            self._sourced[key] = answer
+
+    def _at_source(self, keys: list[Question]) -> dict[Question, Answer]:
+        found: dict[Question, Answer] = {}
+        for server in list(self.servers):
+            asked = self._afford(key for key in keys if key not in found)
+            if not asked:
+                break
+            replies = exchange(server, self._port, asked, timeout=self._patience(), recursive=False)
+            if all(reply == SILENT for reply in replies):
+                self.servers.remove(server)  # silent once is enough
+            for key, reply in zip(asked, replies, strict=True):
+                if isinstance(reply, dns.message.Message) and reading.is_authoritative(reply):
+                    found[key] = reading.read(reply, *key)
+        return found
+
+
+def _resolvers(given: dns.resolver.Resolver | None) -> tuple[list[str], int]:
+    """Addresses and port; none where this machine has no resolver."""
+    try:
+        chosen = given or dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        return [], 53
+    return [str(server) for server in chosen.nameservers], chosen.port
+
+
+def _key(name: str, kind: str) -> Question:
+    return name.lower().rstrip("."), kind
+
+
+def _judge_reply(reply: dns.message.Message | str, name: str, kind: str) -> Answer:
+    if isinstance(reply, str):
+        return Answer(UNKNOWN, detail=f"the resolver {reply}")
+    return reading.read(reply, name, kind) if reading.is_answer(reply) else _REFUSED
 
 
 def _judged(name: str, kind: str, answer: Answer) -> list[str]:
     """The values a check looks at: a domain's TXT records are SPF and much else."""
     plain = kind == "TXT" and "_" not in name
     return sorted(value for value in answer.values if not plain or "spf1" in value.lower())
-
-
-def _read(response: dns.message.Message, name: str, kind: str) -> Answer:
-    asked, alias, ttl = dns.name.from_text(f"{name}."), "", None
-    wanted = dns.rdatatype.from_text(kind)
-    for _ in range(9):
-        rrset = response.get_rrset(response.answer, asked, 1, wanted)
-        if rrset is not None:
-            values = tuple(_text(rdata, kind) for rdata in rrset)
-            return Answer(FOUND, values, rrset.ttl if ttl is None else min(ttl, rrset.ttl), alias)
-        cname = response.get_rrset(response.answer, asked, 1, dns.rdatatype.CNAME)
-        if cname is None or kind == "CNAME":
-            break
-        asked = cname[0].target
-        ttl = cname.ttl if ttl is None else min(ttl, cname.ttl)
-        alias = alias or str(asked).rstrip(".").lower()
-    gone = response.rcode() == dns.rcode.NXDOMAIN
-    return Answer(NXDOMAIN if gone else EMPTY, ttl=_negative(response), alias=alias)
-
-
-def _negative(response: dns.message.Message) -> int:
-    """Seconds a "no" is remembered."""
-    soa = next((rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), None)
-    return min(soa.ttl, soa[0].minimum) if soa is not None else 0
-
-
-def _text(rdata, kind: str) -> str:
-    if kind == "TXT":
-        return b"".join(rdata.strings).decode("latin-1")
-    if kind == "MX":
-        return f"{rdata.preference} {str(rdata.exchange).rstrip('.').lower() or '.'}"
-    return str(rdata).rstrip(".").lower() if kind in ("CNAME", "NS", "PTR") else str(rdata)

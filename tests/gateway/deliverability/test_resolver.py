@@ -4,7 +4,7 @@ import pytest
 
 from gateway.deliverability import resolver
 from gateway.deliverability.domains import look, sender
-from gateway.deliverability.resolver import Asking
+from gateway.deliverability.resolver import Asking, Known
 from tests.gateway.deliverability.nameserver import Server, resolver_at, running
 
 ZONE = """
@@ -99,3 +99,34 @@ def test_a_domain_that_asks_too_much_is_cut_short(quick, monkeypatch):
         assert len(server.asked) <= 5
     assert report.state in ("unknown", "warn", "fail")
     assert not any(f.word == "missing" for f in report.findings)
+
+
+def test_a_name_that_cannot_be_asked_for_does_no_harm(quick):
+    with running(Server({"example.com": text("127.0.0.1", SPF)})) as server:
+        asking = Asking("example.com", resolver_at(server), private=True)
+        for name in ("a\\b.example.com", "ß" * 60 + ".example.com", "a\\300.test"):
+            assert not asking(name, "TXT").values, name
+        assert asking("example.com", "TXT").values
+
+
+def test_a_second_resolver_is_asked_for_what_the_first_does_not_say(quick):
+    first = Server({})
+    second = Server({"example.com": text("127.0.0.9", SPF)}, first.port, "127.0.0.2")
+    first.silent = True
+    with running(first), running(second):
+        both = resolver_at(first)
+        both.nameservers = ["127.0.0.1", "127.0.0.2"]
+        assert Asking("example.com", both)("example.com", "TXT").values
+
+
+def test_answers_are_shared_between_checks_where_no_zone_of_theirs_holds_them(quick):
+    known = Known()
+    zones = {name: text("127.0.0.9", SPF) for name in ("one.test", "two.test", "provider.test")}
+    with running(Server(zones)) as server:
+        for name in ("one.test", "two.test"):
+            asking = Asking(name, resolver_at(server), known=known)
+            assert asking("provider.test", "TXT").values and asking(name, "TXT").values
+            assert asking("gone.provider.test", "TXT").status == "nxdomain"
+        assert [server.asked.count(name) for name in ("provider.test", "gone.provider.test")] == [1, 2]
+        Asking("provider.test", resolver_at(server), known=known)("provider.test", "TXT")
+    assert server.asked.count("provider.test") == 3, "its own zone and its TXT are asked again"
