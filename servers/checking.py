@@ -1,7 +1,7 @@
 """Check connection: the panel's own action on every server, a hidden service of the catalogue."""
 
 from django.db import transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Value, When, prefetch_related_objects
 from django.utils import timezone
 
 from controlpanel.access.gate import Permission
@@ -12,7 +12,7 @@ from servers.catalog import Action, Bulk, Service
 from servers.jobs import launch
 from servers.jobs.models import Job
 from servers.jobs.run import Conclusion, Run, rest
-from servers.models import Server
+from servers.models import HostKey, Server
 from servers.remote import clean
 from servers.remote.errors import HostKeyUnknown
 from servers.remote.facts import ServerFacts
@@ -40,8 +40,9 @@ def last(server: Server) -> Job | None:
 def run(run: Run) -> Conclusion:
     """Looks stage by stage, each a step of the job; what it found stays with the server. Changes nothing there."""
     found = Found(run)
+    prefetch_related_objects([run.server], "host_keys")  # for here and for the sign-in
     blocked = run.server.reach == Server.Reach.KEY_CHANGED
-    if blocked or trust.pinned(run.server) is None:
+    if blocked or not any(key.state == HostKey.State.PINNED for key in run.server.host_keys.all()):
         _read_keys(run, found)
     else:
         _check(run, found)
@@ -51,10 +52,11 @@ def run(run: Run) -> Conclusion:
 
 class Found:
     """stages: [{"slug", "title", "state": ok | warn | fail | unknown, "text", "hint"}], as kept with the server. The
-    words are the server's own: cleaned, masked, shown as text."""
+    words are the server's own: cleaned, masked, shown as text. cloud: None while nobody has looked."""
 
     def __init__(self, run: Run):
         self.run, self.stages, self.facts = run, [], {}
+        self.cloud: str | None = None
 
     def stage(self, slug: str, title: str, state: str, text: str = "", hint: str = "") -> None:
         with self.run.step(slug, title) as step:
@@ -70,6 +72,7 @@ class Found:
         told = {"os": f"{known} {facts.version}", "name": facts.name, "arch": facts.arch, "hostname": facts.hostname}
         self.facts = {name: self.run.masked(clean.line(text)).strip()[:200] for name, text in told.items()}
         self.facts["memory"] = facts.memory
+        self.cloud = facts.cloud
 
     @property
     def failure(self) -> dict | None:
@@ -149,6 +152,8 @@ def _keep(server: Server, found: Found) -> None:
     facts = found.facts or server.findings.get("facts", {})
     noted = {"findings": {"stages": found.stages, "facts": facts}, "checked_at": timezone.now()}
     noted |= {"misses": 0, "missed_since": None}  # the regular looks count anew from what a person saw
+    if found.cloud is not None:
+        noted["cloud"] = found.cloud
     if not (found.failure and found.failure["slug"] == "host-key"):  # then trust.offer_host_keys has said how it stands
         reach = Server.Reach.FAILED if found.failure else Server.Reach.OK
         blocked = When(reach=Server.Reach.KEY_CHANGED, then=F("reach"))

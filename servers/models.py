@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from controlpanel.access.models import Role, User
 from servers import validators
 from servers.fields import SecretField
+from servers.remote import cloud as clouds
 from servers.remote.host import Login, PinnedKey, RemoteError
 
 MAX_JUMPS = 4
@@ -134,6 +135,10 @@ class Server(models.Model):
     @property
     def in_trouble(self) -> bool:
         return self.reach in self.TROUBLE
+
+    @property
+    def cloud_label(self) -> str:
+        return clouds.label(self.cloud)
 
     def login(self, jumps: int = MAX_JUMPS) -> Login:
         """What the wire needs. Raises Blocked while a changed host key waits for a person, here or on the way."""

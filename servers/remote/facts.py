@@ -5,7 +5,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 
-from servers.remote import clean
+from servers.remote import clean, cloud
 from servers.remote.command import quote
 
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -74,6 +74,7 @@ SERVER = {
     "tcp": "cat /proc/net/tcp /proc/net/tcp6",
     "listeners": "ss -Hltnp",
     "memory": "cat /proc/meminfo",
+    "dmi": cloud.SCRIPT,
 }
 MAIL_PORTS = (25, 465, 587)
 
@@ -95,7 +96,7 @@ class ServerFacts:
 
     package_manager: apt, dnf, …, or "". mail_system: Debian package that provides mail-transport-agent, "other" for a
     sendmail that no package explains, or "". listeners: port -> process name ("" where it cannot be told), for the mail
-    ports open beyond loopback. epoch: the server's clock. memory: bytes.
+    ports open beyond loopback. epoch: the server's clock. memory: bytes. cloud: slug of `cloud.LABELS`, or "".
     """
 
     os_id: str = ""
@@ -113,6 +114,7 @@ class ServerFacts:
     mail_system: str = ""
     listeners: dict[int, str] = field(default_factory=dict)
     memory: int = 0
+    cloud: str = ""
 
 
 def server_script() -> str:
@@ -127,6 +129,7 @@ def parse_server(stdout: bytes) -> ServerFacts:
     machine = get("machine") + [""] * 3
     managers = [path.rsplit("/", 1)[-1].removesuffix("-get") for path in get("managers") if path]
     memory = re.search(r"MemTotal:\s*(\d+) kB", texts.get("memory", ""))
+    container = next((line for line in get("container") if line), "")
     return ServerFacts(
         os_id=release.get("ID", ""),
         os_like=tuple(release.get("ID_LIKE", "").split()),
@@ -139,10 +142,12 @@ def parse_server(stdout: bytes) -> ServerFacts:
         epoch=_number(texts.get("clock", "")),
         systemd="systemd" in get("init"),
         perl=any(line.endswith("/perl") for line in get("init")),
-        container=next((line for line in get("container") if line), ""),
+        container=container,
         mail_system=_mail_system(get("mail")),
         listeners=_listeners(get("tcp"), get("listeners")),
         memory=int(memory[1]) * 1024 if memory else 0,
+        # Inside a container the firmware is that of the machine around it, whose network it need not share.
+        cloud="" if container else cloud.recognise(cloud.read(texts.get("dmi", ""))),
     )
 
 

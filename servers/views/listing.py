@@ -12,6 +12,7 @@ from servers.bulk import offered
 from servers.jobs.discretion import Discretion
 from servers.jobs.models import Job
 from servers.models import Server, Tag
+from servers.remote.cloud import LABELS
 from servers.selecting import SEARCH
 from servers.standing import shown, standing, words
 
@@ -62,11 +63,19 @@ def filters(viewer: User) -> list[Filter]:
     states = [(word, LOOKS[word].word) for word in words()]
     worn = Server.tags.through.objects.filter(server__in=Server.objects.visible_to(viewer), tag=OuterRef("pk"))
     tags = Tag.objects.filter(Exists(worn))
+    clouds = Server.objects.visible_to(viewer).order_by("cloud").values_list("cloud", flat=True).distinct()
     return [
         Filter("state", "State", states, lambda rows, word: rows.filter(standing(word))),
         Filter("tag", "Tag", [(tag.name, tag.name) for tag in tags], lambda rows, value: rows.filter(tags__name=value)),
+        _cloud(list(clouds[: len(LABELS) + 1])),
         *(choice for service in catalog.services() for choice in service.filters(viewer)),
     ]
+
+
+def _cloud(present: list[str]) -> Filter:
+    """Without a menu where no server's cloud is known."""
+    known = [(slug, LABELS[slug]) for slug in present if slug in LABELS]
+    return Filter("cloud", "Cloud" if known else "", known, lambda rows, slug: rows.filter(cloud=slug))
 
 
 def _dress(rows: list[Server], viewer: User) -> list[str]:

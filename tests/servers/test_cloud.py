@@ -1,0 +1,45 @@
+"""A server's cloud: kept by the connection check, shown on its page, narrowing the list."""
+
+from types import SimpleNamespace
+
+import pytest
+from django.urls import reverse
+
+from servers import checking
+from servers.models import Server
+from servers.remote.facts import ServerFacts
+from tests.factories import ServerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def keep(server: Server, facts: ServerFacts | None) -> str:
+    """The cloud of the row after a check that read these facts, or none."""
+    found = checking.Found(SimpleNamespace(masked=str))
+    if facts is not None:
+        found.learn(facts)
+    checking._keep(server, found)
+    return Server.objects.get(pk=server.pk).cloud
+
+
+def test_a_check_keeps_the_cloud_until_a_look_tells_otherwise():
+    server = ServerFactory()
+    assert keep(server, ServerFacts(cloud="hetzner")) == "hetzner"
+    assert keep(server, None) == "hetzner"  # it did not answer: nobody has looked
+    assert keep(server, ServerFacts()) == ""
+
+
+def test_the_page_names_it_and_the_list_is_narrowed_by_it(viewer_client):
+    there, elsewhere = ServerFactory(name="droplet", cloud="digitalocean"), ServerFactory(name="cellar")
+    page = viewer_client.get(reverse("servers:server", args=[there.pk])).content.decode()
+    assert "<dt>Cloud</dt><dd>DigitalOcean</dd>" in page
+    assert "Cloud" not in viewer_client.get(reverse("servers:server", args=[elsewhere.pk])).content.decode()
+    listed = viewer_client.get(reverse("servers:list"), {"cloud": "digitalocean"}).content.decode()
+    assert "droplet" in listed and "cellar" not in listed and "Cloud: any" in listed
+
+
+def test_without_a_known_cloud_there_is_no_menu_and_of_hidden_servers_none(viewer_client, customer_client):
+    ServerFactory(cloud="")
+    assert "Cloud: any" not in viewer_client.get(reverse("servers:list")).content.decode()
+    ServerFactory(cloud="aws")
+    assert "Amazon EC2" not in customer_client.get(reverse("servers:list")).content.decode()
