@@ -10,7 +10,7 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
-from servers.alerts import grouping, kinds, message, quiet, raising
+from servers.alerts import grouping, hostkeys, kinds, message, quiet, raising
 from servers.alerts.message import Message
 from servers.alerts.models import Alert, Delivery, Route, Trouble
 from servers.alerts.ways import NotSent, chat, email, webhook
@@ -25,6 +25,7 @@ _WAYS = {Route.Way.EMAIL: email.send, Route.Way.WEBHOOK: webhook.send, Route.Way
 
 def tell() -> None:
     """Everything there is to do now. Called every few seconds."""
+    hostkeys.watch()
     raising.tidy()
     now = timezone.now()
     for alert in Alert.objects.filter(settled=False).annotate(count=Count("troubles")):

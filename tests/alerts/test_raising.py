@@ -5,8 +5,12 @@ import threading
 import pytest
 from django.db import connection
 
-from servers.alerts import raising
+from servers import trust
+from servers.alerts import hostkeys, kinds, raising
 from servers.alerts.models import Alert, Trouble
+from servers.models import HostKey
+from servers.remote import keypair
+from servers.remote.host import PinnedKey
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +83,37 @@ def test_an_archived_or_deleted_server_ends_its_alert():
     two.delete()
     raising.tidy()
     assert not Alert.objects.open().exists()
+
+
+def blocked(server):
+    """The server shows another key than the accepted one, as a look or a job would see it."""
+    factories.HostKeyFactory(server=server, state=HostKey.State.PINNED)
+    _, public = keypair.generate()
+    kind, body = public.split()[:2]
+    trust.offer_host_keys(server, [PinnedKey(kind, body)])
+    return keypair.fingerprint(body)
+
+
+def test_a_changed_host_key_is_serious_and_ends_when_a_person_accepts_or_refuses(administrator):
+    one, two = factories.ServerFactory.create_batch(2)
+    shown = [blocked(server) for server in (one, two)]
+    for _ in range(2):
+        hostkeys.watch()
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.severity, alert.troubles.open().count()) == ("host-key-changed", kinds.SERIOUS, 2)
+    trust.pin_host_key(one, shown[0], by=administrator)
+    hostkeys.watch()
+    assert list(alert.troubles.open().values_list("server", flat=True)) == [two.pk]
+    trust.refuse_host_key(two, by=administrator)
+    hostkeys.watch()
+    assert not Alert.objects.open().exists()
+
+
+def test_watching_host_keys_costs_two_readings(django_assert_num_queries):
+    blocked(factories.ServerFactory())
+    hostkeys.watch()
+    with django_assert_num_queries(2):
+        hostkeys.watch()
 
 
 @pytest.mark.django_db(transaction=True)
