@@ -5,6 +5,18 @@ from dataclasses import dataclass, field
 from datetime import date
 
 Port = tuple[int, str]  # port, "starttls" | "implicit" | "none"
+POLICIES = {  # what happens to a foreign From address
+    "reject": "Mail from an address that is not verified there is refused.",
+    "rewrite": "An address that is not the account's is replaced by the account's.",
+    "must_equal_login": "Only the address that signs in may send.",
+    "tenant_only": "Only addresses of the organisation's own domains may send.",
+    "any": "Any address may send, as far as is known.",
+}
+SPF_PLACES = {
+    "root": "In the sending domain itself",
+    "return-path": "Only in the bounce domain",
+    "no": "Nowhere: mail travels under the provider's own envelope",
+}
 
 
 @dataclass(frozen=True)
@@ -18,6 +30,18 @@ class Limits:
     recipients: int | None = None  # for one message
     size: int | None = None  # bytes of one message, as sent
     note: str = ""
+
+    def words(self) -> tuple[str, ...]:
+        """ "3 connections at once", "30 messages a minute" …: those that are known."""
+        found = (
+            (self.connections, "connection{s} at once"),
+            (self.per_minute, "message{s} a minute"),
+            (self.per_hour, "message{s} an hour"),
+            (self.per_day, "message{s} a day"),
+            (self.recipients, "recipient{s} for one message"),
+        )
+        told = [f"{count:,} {what.format(s='' if count == 1 else 's')}" for count, what in found if count]
+        return (*told, f"{self.size / 1_000_000:g} MB for one message") if self.size else tuple(told)
 
 
 @dataclass(frozen=True)
@@ -50,8 +74,7 @@ class ReturnPath:
 class Dns:
     """What a sending domain needs at this provider.
 
-    spf_include: "" when the provider has none. spf_needed: "root" (the envelope is the sending domain itself) |
-    "return-path" (only there, the bounce domain) | "no" (the provider's own envelope passes; an include adds nothing).
+    spf_include: "" when the provider has none. spf_needed: a key of SPF_PLACES; with "no" an include adds nothing.
     dkim: the names known beforehand; empty when every account gets its own (`note` says where to read them).
     """
 
@@ -87,7 +110,7 @@ class Preset:
     ports:       (port, tls) that work, the preferred first. any_port: others are fine too.
     auth:        required | optional | none.
     username:    the fixed user name, when the provider has one.
-    from_policy: reject | rewrite | must_equal_login | tenant_only | any: what happens to a foreign From address.
+    from_policy: a key of POLICIES.
     rewrite_to:  what local senders (root@host) become: "domain" of sending, or the "login" address.
     mx:          ends of the MX names of domains whose mail lives there. domains: of the addresses it gives out itself.
     verified:    when `source` was surveyed; nobody signed in there. Presets age.

@@ -34,6 +34,10 @@ def get(slug: str) -> Preset:
     return {preset.slug: preset for preset in all()}[slug]
 
 
+def slugs() -> tuple[str, ...]:
+    return tuple(preset.slug for preset in all())
+
+
 def for_host(host: str) -> Preset | None:
     """The preset whose server this is, by exact host name."""
     wanted = host.rstrip(".").lower()
