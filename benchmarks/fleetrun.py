@@ -134,7 +134,8 @@ class Contest:
     def _relay(self, account: str):
         from gateway import wanted
 
-        return wanted.relay(self.product.accounts[account])
+        smarthost = self.product.accounts[account]
+        return wanted.relay(smarthost, wanted.share(smarthost))
 
     def close(self) -> None:
         if self.links:

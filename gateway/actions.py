@@ -30,10 +30,11 @@ def _install(run: Run) -> Conclusion:
     smarthost = Gateway.objects.of(run.server).wanted
     if smarthost is None:
         return nothing_wanted()
-    return with_relay(run, smarthost, lambda relay: _relayed(run, smarthost, relay))
+    share = wanted.share(smarthost)
+    return with_relay(run, smarthost, share, lambda relay: _relayed(run, smarthost, share, relay))
 
 
-def _relayed(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
+def _relayed(run: Run, smarthost: Smarthost, share: int, relay: Relay) -> Conclusion:
     asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
     revision, key = smarthost.revision, wanted.digest_key(run.server)
 
@@ -41,7 +42,7 @@ def _relayed(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion:
         return proving.stopped(run, smarthost, relay) or gateways.begin(run.server)
 
     def conclude(facts: Facts, applied: Applied) -> Conclusion:
-        gateways.proved(run.server, smarthost, revision, looking.seen(facts))
+        gateways.proved(run.server, smarthost, revision, looking.seen(facts), share=share)
         return Conclusion(True, "The email gateway is in force and checked.", result={"queued": facts.queued})
 
     return converge(
@@ -85,7 +86,7 @@ def preview(run: Run) -> Conclusion:
         smarthost = Gateway.objects.of(run.server).wanted or Smarthost.objects.default()
     if smarthost is None:
         return nothing_wanted()
-    return with_relay(run, smarthost, lambda relay: _preview(run, relay))
+    return with_relay(run, smarthost, wanted.share(smarthost), lambda relay: _preview(run, relay))
 
 
 def _preview(run: Run, relay: Relay) -> Conclusion:
@@ -96,10 +97,11 @@ def _preview(run: Run, relay: Relay) -> Conclusion:
     return refused(todo) if todo.refusals else shown(todo)
 
 
-def with_relay(run: Run, smarthost: Smarthost, then: Callable[[Relay], Conclusion]) -> Conclusion:
-    """`then` with the row's values as Postfix understands them, its password masked from here on."""
+def with_relay(run: Run, smarthost: Smarthost, share: int, then: Callable[[Relay], Conclusion]) -> Conclusion:
+    """`then` with the row's values as Postfix understands them, its password masked from here on. share: as in
+    wanted.relay."""
     try:
-        relay = wanted.relay(smarthost)
+        relay = wanted.relay(smarthost, share)
     except Invalid as error:
         return Conclusion(False, f"These values cannot be used: {error}", cause="invalid", hint="Correct the form.")
     except Unreadable as error:

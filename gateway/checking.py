@@ -1,7 +1,7 @@
 """Compares a server with what the panel believes about its gateway, and records the truth."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gateway import alarms, drift, gateways, looking, wanted
@@ -23,13 +23,15 @@ IN_FORCE = ("installed", "outdated", "older-panel")
 @dataclass(frozen=True)
 class Judged:
     """word: installed | outdated (earlier values of `row`) | older-panel (as an earlier panel wrote it) | absent |
-    stopped | drifted | invalid, unreadable (the stored values, not the server). text: one sentence."""
+    stopped | drifted | invalid, unreadable (the stored values, not the server). text: one sentence. share: among how
+    many servers the limits of `row` are divided in the main.cf that was found."""
 
     word: str
     text: str
     todo: Plan = field(default_factory=Plan)
     row: Smarthost | None = None
     revision: int = 0
+    share: int = 0
     findings: tuple[dict, ...] = ()
     hint: str = ""
 
@@ -57,19 +59,22 @@ def check(run: Run) -> Conclusion:
 def judge(gateway: Gateway, facts: Facts, mask: Callable[[Secret | None], None]) -> Judged:
     """`mask` gets every password the comparison uses. Touches neither the server nor the panel's rows."""
     found = None
-    for row in dict.fromkeys(row for row in (gateway.applied, gateway.wanted) if row is not None):
+    for row, share in _possible(gateway):
         try:
-            relay = wanted.relay(row)
+            relay = wanted.relay(row, share)
         except Invalid as error:
             judged = Judged("invalid", f"These values cannot be used: {error}", hint="Correct the form.")
         except Unreadable as error:
             judged = Judged("unreadable", f"The stored password does not open: {error}", hint=error.hint)
         else:
             mask(relay.password)
-            judged = _compared(gateway, row, relay, facts)
-        if judged.word in IN_FORCE:
+            judged = replace(_compared(gateway, row, relay, facts), share=share)
+        if judged.word == "installed":
             return judged
-        found = found or judged
+        if found is None or (judged.word in IN_FORCE and found.word not in IN_FORCE):
+            found = judged
+    if found is not None and found.word in IN_FORCE:
+        return found
     nothing = plan(facts, Wanted(relay=None), wanted.digest_key(gateway.server))
     if gateway.applied is None and nothing.empty:
         return Judged("absent", "No email gateway is installed.")
@@ -81,7 +86,7 @@ def record(
 ) -> None:
     """when: the end of the observation, if it is not now."""
     if judged.word in IN_FORCE:
-        gateways.proved(server, judged.row, judged.revision, looking.seen(facts))
+        gateways.proved(server, judged.row, judged.revision, looking.seen(facts), share=judged.share)
     elif judged.word == "absent":
         gateways.removed(server, looking.seen(facts), forget=False)
     elif judged.word == "drifted":
@@ -94,6 +99,17 @@ def record(
     oldest = datetime.fromtimestamp(facts.oldest, UTC) if facts.queued and facts.oldest else None
     gateways.looked(server, findings, diffs=diffs, queued=facts.queued, oldest_at=oldest, when=when)
     alarms.around(server, findings)
+
+
+def _possible(gateway: Gateway) -> Iterator[tuple[Smarthost, int]]:
+    """Rows and shares the server may run on, the proved one first. A server whose share is of an earlier count of
+    servers is as it was installed; the present one may be there where nobody saw how a change ended."""
+    if gateway.applied is not None:
+        yield gateway.applied, gateway.applied_share
+    for row in dict.fromkeys(row for row in (gateway.applied, gateway.wanted) if row is not None):
+        share = wanted.share(row)
+        if (row, share) != (gateway.applied, gateway.applied_share):
+            yield row, share
 
 
 def _compared(gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> Judged:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from gateway import gateways, proving, rules
 from gateway.actions import nothing_wanted, with_relay
 from gateway.diagnosis import path, report, scan
-from gateway.diagnosis.verdict import Asked, Verdict, judge
+from gateway.diagnosis.values import Asked, Verdict
+from gateway.diagnosis.verdict import judge
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
 from gateway.proof import Proof, Stage, prove
@@ -26,7 +27,7 @@ def diagnose(run: Run) -> Conclusion:
         smarthost = gateway.wanted or gateway.applied or gateways.fallback(run.job.batch.asked_by)
     if smarthost is None:
         return nothing_wanted()
-    return with_relay(run, smarthost, lambda relay: _Diagnosis(run, gateway, smarthost, relay).conclusion())
+    return with_relay(run, smarthost, 0, lambda relay: _Diagnosis(run, gateway, smarthost, relay).conclusion())
 
 
 class _Diagnosis:
@@ -50,6 +51,7 @@ class _Diagnosis:
             own_name=scene.fqdn,
             preset=self._preset.slug,
             ports=() if self._preset.any_port else tuple(port for port, _ in self._preset.ports),
+            cloud=self._run.server.cloud,
         )
         verdict = refused or judge(asked, found.seen, blocker, found.words)
         notes = (*self._proof.notes, *report.notes(asked, found.seen))

@@ -26,7 +26,7 @@ class Stage:
 
 def usual_sender(smarthost: Smarthost) -> str:
     """The address the provider is most likely to accept from this account; "" when nothing tells."""
-    address = wanted.relay(smarthost).probe_address
+    address = wanted.relay(smarthost, 0).probe_address
     return address if "@" in address else ""
 
 

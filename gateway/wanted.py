@@ -3,16 +3,18 @@
 import hmac
 
 from django.conf import settings
+from django.db.models import Q
 
 from gateway import rules
-from gateway.models import Smarthost
+from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
-from gateway.providers import presets
+from gateway.providers import limits, presets
 from servers.models import Server
 
 
-def relay(smarthost: Smarthost) -> Relay:
-    """Raises gateway.postfix.spec.Invalid for what Postfix cannot carry, servers.fields.Unreadable for a lost key."""
+def relay(smarthost: Smarthost, share: int) -> Relay:
+    """share: among how many servers the account's limits are divided; 0: Postfix is told none.
+    Raises gateway.postfix.spec.Invalid for what Postfix cannot carry, servers.fields.Unreadable for a lost key."""
     preset, password = rules.preset_of(smarthost.preset), smarthost.password
     username = smarthost.username
     if not username and password is not None and rules.token_twice(preset):
@@ -28,7 +30,26 @@ def relay(smarthost: Smarthost) -> Relay:
         helo_name=smarthost.helo_name,
         root_address=smarthost.root_address,
         rewrite=presets.rewrite_rule(preset, smarthost.username, smarthost.sending_domain),
+        limits=tuple(limits.share(preset, share).parameters.items()) if share else (),
     )
+
+
+def share(smarthost: Smarthost) -> int:
+    """Among how many servers the account's limits would be divided now; 0 where Postfix has none to keep."""
+    preset = rules.preset_of(smarthost.preset)
+    alone = limits.share(preset, 1).divisor
+    return limits.share(preset, users(smarthost)).divisor if alone else 0
+
+
+def users(smarthost: Smarthost) -> int:
+    """How many servers send through this account or soon will. The account is the sign-in, whichever row holds it;
+    where every account has the same user name or none, it is the row. An archived server goes on sending."""
+    shared, preset = Q(pk=smarthost.pk), rules.preset_of(smarthost.preset)
+    if smarthost.username and smarthost.username != preset.username:
+        shared |= Q(host=smarthost.host, username__iexact=smarthost.username)
+    rows = Smarthost.objects.filter(shared).order_by().values("pk")
+    chosen = Q(wanted__in=rows, server__archived_at__isnull=True)
+    return Gateway.objects.filter(chosen | Q(applied__in=rows)).count()
 
 
 def digest_key(server: Server) -> bytes:

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from servers.remote.secret import Secret
 
 TLS_MODES = ("starttls", "implicit", "none")
+# parameter -> unit of its value
+LIMITS = {
+    "smtp_destination_rate_delay": "s",
+    "smtp_destination_concurrency_limit": "",
+    "smtp_destination_concurrency_failed_cohort_limit": "",
+    "smtp_destination_recipient_limit": "",
+    "message_size_limit": "",
+}
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 _EMAIL = re.compile(r"(?!-)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9.-]{1,253})\Z")
 
@@ -24,8 +32,6 @@ class Invalid(ValueError):
 class Relay:
     """An authenticated upstream. Construction raises Invalid.
 
-    limits:         main.cf parameters that keep this server's share of the account's limits, in the order of the file.
-
     tls:            starttls | implicit | none. verify: the certificate must match `host`; False still encrypts.
     username:       "" means no sign-in; then `password` is None.
     sending_domain: what local senders (root@host, www-data@host) are rewritten to when `rewrite` is "".
@@ -33,6 +39,7 @@ class Relay:
     root_address:   where mail for root and the other system accounts goes; "" leaves it alone.
     rewrite:        "" | "@domain" (local senders keep their local part) | a full address (every sender becomes it, for
                     providers that demand From = login).
+    limits:         main.cf parameters that keep this server's share of the account's limits, in the order of the file.
     """
 
     host: str
@@ -62,12 +69,18 @@ class Relay:
             raise Invalid("root_address", "An e-mail address looks like name@example.com.")
         if self.rewrite and not (_is_email(self.rewrite) or self.rewrite[0] == "@" and _is_domain(self.rewrite[1:])):
             raise Invalid("rewrite", "Rewrite senders to @example.com or to one full address.")
+        _check_limits(self.limits)
 
     @property
     def nexthop(self) -> str:
         """Postfix's relayhost text, which is also the key of the password row: brackets mean no MX lookup."""
         literal = f"ipv6:{self.host}" if ":" in self.host else self.host
         return f"[{literal}]:{self.port}"
+
+    @property
+    def delay(self) -> int:
+        """Seconds Postfix lets pass between two messages; 0 for none."""
+        return int(dict(self.limits).get("smtp_destination_rate_delay", "0s").removesuffix("s"))
 
     @property
     def local_senders(self) -> str:
@@ -119,6 +132,14 @@ def _check_credentials(username: str, password: Secret | None) -> None:
     except UnicodeDecodeError as error:
         # Measured: "non-UTF-8 input … -- ignoring this line", so there would be no credentials at all.
         raise Invalid("password", "A password must be UTF-8 text: Postfix skips any other line.") from error
+
+
+def _check_limits(limits: tuple[tuple[str, str], ...]) -> None:
+    for name, value in limits:
+        if name not in LIMITS or not re.fullmatch(r"[1-9][0-9]{0,9}" + LIMITS[name], value):
+            raise Invalid("limits", "A limit is a whole number for one of Postfix's own limits.")
+    if len(dict(limits)) < len(limits):
+        raise Invalid("limits", "Each limit is given once.")
 
 
 def _check_line(field: str, value: str) -> None:

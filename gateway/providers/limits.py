@@ -1,56 +1,129 @@
-"""What an account's documented limits leave for each server that shares it, as Postfix parameters."""
+"""What an account's documented limits leave for each server that shares it, as Postfix parameters and in words."""
 
 from dataclasses import dataclass
 
-from gateway.providers.preset import Preset
+from gateway.providers.preset import Limits, Preset
 
 POSTFIX_CONNECTIONS, POSTFIX_RECIPIENTS = 20, 50  # Postfix's own, for one destination
+# local(8) ends with a fatal error where one message may be larger than a mailbox, whose own limit is this.
+POSTFIX_MAILBOX = 51_200_000
+PATIENCE = 60  # seconds: the longest pause between two messages of a server, however many share the account
+# With one connection at a time the first that fails would put off all mail (postconf(5), …_destination_rate_delay).
+FAILURES = 10
 
 
 @dataclass(frozen=True)
 class Share:
-    """parameters: for main.cf of each server; only those where Postfix's own value would break a limit.
+    """divisor: among how many servers the account is divided; 0 where Postfix has nothing to keep.
 
-    sentences: what the provider allows, what is left for each server, and where even one connection is too many."""
+    parameters: for main.cf of each server, in the order of the file; only those where Postfix's own value would break a
+    limit. each: what one server may do, to follow "may"; "" where nothing holds it back. delay: seconds
+    between two messages of one server. sentences: what the provider allows, what is left for each, and where the
+    account is too small."""
 
+    divisor: int
     parameters: dict[str, str]
+    each: str
+    delay: int
     sentences: tuple[str, ...]
 
 
+def bracket(servers: int) -> int:
+    """The next power of two, so that a fleet that grows one by one is divided anew a few times only."""
+    return 1 << (max(servers, 1) - 1).bit_length()
+
+
 def share(preset: Preset, servers: int) -> Share:
-    """`servers`: how many use the account at once; 0 counts as 1. Daily limits only divide into words: Postfix has no
-    such parameter."""
-    known, count = preset.limits, max(servers, 1)
+    """`servers`: how many use the account; 0 counts as 1. Divided by their bracket. Daily limits only become words:
+    Postfix has no such parameter."""
+    known = preset.limits
+    divided = bool(_per_minute(known) or known.connections)
+    divisor = bracket(servers) if divided else 1
+    delay, connections = _delay(known, divisor), _connections(known, divisor)
     parameters = {}
-    rate = _per_minute(preset)
-    if known.connections and _connections(known.connections, count) < POSTFIX_CONNECTIONS:
-        parameters["smtp_destination_concurrency_limit"] = str(_connections(known.connections, count))
-    if rate:
-        parameters["smtp_destination_rate_delay"] = f"{_delay(rate, count)}s"
-    if known.recipients and known.recipients < POSTFIX_RECIPIENTS:
+    if delay:  # Postfix then keeps to one connection by itself
+        parameters["smtp_destination_rate_delay"] = f"{delay}s"
+    elif connections:
+        parameters["smtp_destination_concurrency_limit"] = str(connections)
+    if parameters:
+        parameters["smtp_destination_concurrency_failed_cohort_limit"] = str(FAILURES)
+    # A limit of 1 would make each recipient a destination of its own, and the two above would hold for nobody.
+    if known.recipients and known.recipients < POSTFIX_RECIPIENTS and (known.recipients > 1 or not parameters):
         parameters["smtp_destination_recipient_limit"] = str(known.recipients)
     if known.size:
-        parameters["message_size_limit"] = str(known.size)
-    return Share(parameters, _sentences(preset, count))
+        parameters["message_size_limit"] = str(_queue_file(known.size))
+    each, sentences = _each(delay, connections), _sentences(preset, servers, divisor, delay)
+    return Share(divisor if divided or parameters else 0, parameters, each, delay, sentences)
 
 
-def _per_minute(preset: Preset) -> float | None:
-    known = preset.limits
+def _per_minute(known: Limits) -> float | None:
     return known.per_minute or (known.per_hour / 60 if known.per_hour else None)
 
 
-def _connections(allowed: int, servers: int) -> int:
-    """One is left for tests and people where there is more than one; a server needs at least one."""
-    return max(1, (allowed - 1 if allowed > 1 else allowed) // servers)
+def _connections(known: Limits, servers: int) -> int:
+    """One is left for tests and people where there is more than one; a server needs at least one. 0: as many as
+    Postfix opens anyway."""
+    if not known.connections:
+        return 0
+    left = max(1, (known.connections - 1 if known.connections > 1 else 1) // servers)
+    return left if left < POSTFIX_CONNECTIONS else 0
 
 
-def _delay(per_minute: float, servers: int) -> int:
+def _delay(known: Limits, servers: int) -> int:
+    """0 where nothing is published about a rate."""
+    return min(PATIENCE, _fair_delay(known, servers))
+
+
+def _fair_delay(known: Limits, servers: int) -> int:
     """Whole seconds between two messages of one server, rounded up: Postfix knows no fractions."""
-    return max(1, -int(-60 * servers // per_minute))
+    rate = _per_minute(known)
+    return max(1, -int(-60 * servers // rate)) if rate else 0
 
 
-def _sentences(preset: Preset, servers: int) -> tuple[str, ...]:
-    known, rate = preset.limits, _per_minute(preset)
+def _queue_file(size: int) -> int:
+    """Postfix compares its queue file, which holds the addresses and the length of each line as well; what the provider
+    would take must fit."""
+    return min(size + size // 50, POSTFIX_MAILBOX)
+
+
+def _each(delay: int, connections: int) -> str:
+    if delay:
+        return f"hand over one message every {'second' if delay == 1 else f'{delay} seconds'}"
+    return f"open {_counted(connections, 'connection')} at once" if connections else ""
+
+
+def _sentences(preset: Preset, servers: int, divisor: int, delay: int) -> tuple[str, ...]:
+    known = preset.limits
+    allowed = _allowed(known)
+    if not allowed:
+        return ()
+    said = [f"{preset.label} allows {_joined(allowed)} for one account."]
+    each = _each(delay, _connections(known, divisor))
+    if servers > 1:
+        counted = "" if divisor in (1, servers) else f", counted as {divisor} so that one more changes nothing"
+        daily = f"have {known.per_day // servers:,} a day" if known.per_day else ""
+        if may := [part for part in (each, daily) if part]:
+            said.append(f"{servers} servers share it{counted}, so each may {' and '.join(may)}.")
+    elif each:
+        said.append(f"A server that has it to itself may {each}.")
+    fair = _fair_delay(known, divisor)
+    if fair > delay:
+        said.append(
+            f"The account is too small for so many: a fair share would be one message every {fair:,} seconds, and the "
+            f"panel lets no server pause longer than {delay}. When all send at once, the provider puts mail off and it "
+            "is tried again. Use several accounts, or a provider for application mail."
+        )
+    elif known.connections and servers > known.connections:
+        said.append(
+            f"{servers} servers that send at the same moment still open more than {known.connections} connections: "
+            "mail waits and is tried again. Use several accounts, or a provider for application mail."
+        )
+    elif delay and (_per_minute(known) or 0) > 60 * divisor:
+        said.append("Postfix knows no shorter pause than a second, so a server sends less than the account allows.")
+    return tuple(said)
+
+
+def _allowed(known: Limits) -> list[str]:
     allowed = []
     if known.connections:
         allowed.append(_counted(known.connections, "connection") + " at once")
@@ -60,24 +133,7 @@ def _sentences(preset: Preset, servers: int) -> tuple[str, ...]:
         allowed.append(_counted(known.per_hour, "message") + " an hour")
     if known.per_day:
         allowed.append(f"{known.per_day:,} a day")
-    if not allowed:
-        return ()
-    said = [f"{preset.label} allows {_joined(allowed)} for one account."]
-    if servers > 1:
-        each = []
-        if known.connections:
-            each.append(_counted(_connections(known.connections, servers), "connection"))
-        if rate:
-            each.append(f"one message every {_delay(rate, servers)} seconds")
-        if known.per_day:
-            each.append(f"{known.per_day // servers:,} a day")
-        said.append(f"{servers} servers share it, so each may use {_joined(each)}.")
-    if known.connections and servers > known.connections:
-        said.append(
-            f"{servers} servers that send at the same moment still open more than {known.connections} connections: "
-            "mail waits and is tried again. Use several accounts, or a provider for application mail."
-        )
-    return tuple(said)
+    return allowed
 
 
 def _counted(number: int, word: str) -> str:

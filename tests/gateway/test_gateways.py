@@ -48,7 +48,7 @@ def test_applied_changes_only_by_proof(administrator):
     assert gateways.state_of(Gateway.objects.get(server=server)).word == "unknown"
     gateways.put_back(server)
     assert gateways.state_of(Gateway.objects.get(server=server)).word == "absent"
-    gateways.proved(server, smarthost, smarthost.revision, SEEN)
+    gateways.proved(server, smarthost, smarthost.revision, SEEN, share=0)
     proved = Gateway.objects.get(server=server)
     assert (proved.applied, proved.state, proved.queued, proved.generation) == (smarthost, "working", 2, "abc")
     assert not proved.pending
@@ -91,7 +91,7 @@ def test_a_worker_lost_five_times_before_handing_over_leaves_no_false_certainty(
 def test_a_proof_does_not_undo_what_was_wanted_meanwhile():
     gateway, newer = GatewayFactory(), SmarthostFactory()
     Gateway.objects.filter(pk=gateway.pk).update(wanted=newer)
-    gateways.proved(gateway.server, gateway.wanted, 1, SEEN)
+    gateways.proved(gateway.server, gateway.wanted, 1, SEEN, share=0)
     now = Gateway.objects.get(pk=gateway.pk)
     assert (now.wanted, now.applied, now.pending) == (newer, gateway.wanted, True)
 
@@ -146,7 +146,7 @@ def test_a_row_becomes_a_relay():
         helo_name="web.example.com",
         root_address="admin@example.com",
     )
-    relay = wanted.relay(row)
+    relay = wanted.relay(row, 0)
     assert (relay.host, relay.port, relay.tls, relay.verify) == ("smtp.example.com", 465, "implicit", False)
     assert (relay.username, relay.password) == ("me", Secret("pw"))
     assert (relay.helo_name, relay.root_address, relay.rewrite) == (
@@ -158,17 +158,17 @@ def test_a_row_becomes_a_relay():
 
 def test_a_token_for_both_fields_signs_in_with_both(administrator):
     row = smarthosts.create("p", Values(preset="postmark", password=Secret("token-1")), by=administrator)
-    relay = wanted.relay(row)
+    relay = wanted.relay(row, 0)
     assert (relay.username, relay.password) == ("token-1", Secret("token-1"))
 
 
 def test_a_provider_that_wants_from_to_be_the_login_rewrites_every_sender(administrator):
     new = Values(preset="m365", username="box@example.com", password=Secret("pw"), sending_domain="example.com")
-    assert wanted.relay(smarthosts.create("m", new, by=administrator)).forced_sender == "box@example.com"
+    assert wanted.relay(smarthosts.create("m", new, by=administrator), 0).forced_sender == "box@example.com"
 
 
 def test_a_relay_without_sign_in_has_no_password(administrator):
-    relay = wanted.relay(smarthosts.create("g", Values(preset="godaddy-relay"), by=administrator))
+    relay = wanted.relay(smarthosts.create("g", Values(preset="godaddy-relay"), by=administrator), 0)
     assert (relay.username, relay.password, relay.tls) == ("", None, "none")
 
 
@@ -271,7 +271,7 @@ def test_a_look_that_differs_is_drift_until_a_proof_or_a_removal(operator_client
     assert state_of(server).detail.startswith("The server is no longer as it was installed.")
     text = operator_client.get(reverse("servers:services", args=[server.pk])).content.decode()
     assert "The server is no longer as it was installed" in text
-    gateways.proved(server, Gateway.objects.get(server=server).wanted, 1, SEEN)
+    gateways.proved(server, Gateway.objects.get(server=server).wanted, 1, SEEN, share=0)
     assert state_of(server).word == "working"
     done("check", server)
     gateways.removed(server, SEEN, forget=False)

@@ -181,7 +181,7 @@ def test_values_of_a_shared_provider_stay_with_administrators(operator_client, a
 
 def test_a_proof_ends_what_an_earlier_look_found():
     gateway = looked(installed())
-    gateways.proved(gateway.server, gateway.wanted, 1, SEEN)
+    gateways.proved(gateway.server, gateway.wanted, 1, SEEN, share=0)
     gateway.refresh_from_db()
     assert (gateway.state, gateway.problems, gateway.diffs) == (Gateway.State.WORKING, [], {})
 

@@ -44,7 +44,7 @@ def change(provider, by, **changed) -> Smarthost:
 def reinstalled(server, provider) -> None:
     """What a reinstall that succeeded records."""
     row = Smarthost.objects.get(pk=provider.pk)
-    gateways.proved(server, row, row.revision, SEEN)
+    gateways.proved(server, row, row.revision, SEEN, share=0)
 
 
 def earlier(provider) -> int:
@@ -138,7 +138,7 @@ def test_another_changed_value_is_no_other_password(provider, administrator):
 def test_a_look_that_finds_older_values_does_not_count_as_the_new_password(provider, administrator):
     (server,) = fleet(provider, 1)
     row = change(provider, administrator, password=NEW)
-    gateways.proved(server, row, 1, SEEN)
+    gateways.proved(server, row, 1, SEEN, share=0)
     assert earlier(provider) == 1
 
 

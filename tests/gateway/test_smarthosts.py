@@ -212,7 +212,7 @@ def test_hostile_text_is_stored_as_typed_or_refused_by_field(field, administrato
         except ValidationError as error:
             assert set(error.message_dict) <= {field, "tls", "password"}, text
             continue
-        wanted.relay(made)  # what is accepted here is accepted there
+        wanted.relay(made, 0)  # what is accepted here is accepted there
         stored = getattr(Smarthost.objects.get(pk=made.pk), field)
         assert stored in (text, text.strip(" "), text.lower(), getattr(values.Values(), field), "starttls"), text
         assert field == "note" or not any(mark in stored for mark in "\r\n\0"), text
@@ -281,7 +281,7 @@ def test_use_counts_every_server_once_and_those_on_an_earlier_password(administr
 def test_a_relay_that_asks_no_sign_in_is_stored_and_warned_about(new, administrator):
     made = smarthosts.create("r", new, by=administrator)
     rules.ready(values.of(made), has_password=made.has_password)
-    relay = wanted.relay(made)
+    relay = wanted.relay(made, 0)
     assert (relay.username, relay.password) == ("", None)
     assert any(warning.startswith("Nobody signs in:") for warning in rules.warnings(made))
 
