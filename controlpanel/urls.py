@@ -32,6 +32,7 @@ urlpatterns = [
     path("jobs/", include("servers.jobs.urls")),
     path("settings/gateway/", include("gateway.settings_urls")),
     path("domains/", include("gateway.deliverability.urls")),
+    path("settings/keys/", include("servers.settings_urls")),
     path("settings/alerts/", include("servers.alerts.settings_urls")),
     path("alerts/", include("servers.alerts.urls")),
 ]

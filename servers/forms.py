@@ -167,6 +167,33 @@ class SignInForm(VerbForm):
         return Secret(typed) if typed else None
 
 
+class KeyNameForm(VerbForm):
+    name = Text(max_length=80, validators=[validators.key_name])
+
+
+class AddKeyForm(VerbForm):
+    private_key = SecretField(
+        required=True,
+        label="Private key",
+        widget=SecretText(attrs={"rows": 8, "autocomplete": "off", "spellcheck": "false", "class": "font-monospace"}),
+        help_text="OpenSSH or PEM text without a passphrase. It is stored encrypted and never shown again.",
+    )
+    name = Text(
+        required=False,
+        max_length=80,
+        validators=[validators.key_name],
+        help_text="What you call it; left empty, it is called by its fingerprint.",
+    )
+
+    field_order = ("name", "private_key")
+
+    def clean(self) -> dict:
+        values = super().clean()
+        if not values.get("private_key") and "private_key" not in self.errors:
+            self.add_error("private_key", ValidationError("Paste the private key."))
+        return values
+
+
 class PeopleForm(forms.Form):
     people = forms.ModelMultipleChoiceField(
         User.objects.none(), label="Customers", required=False, widget=forms.CheckboxSelectMultiple

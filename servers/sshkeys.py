@@ -19,6 +19,14 @@ PANEL_KEY = "Panel key"
 _LIMITS = Limits(total=30, idle=15)
 
 
+class InUse(Exception):
+    """The key cannot go yet. `hint`: what has to happen first, or why it never can."""
+
+    def __init__(self, message: str, hint: str):
+        super().__init__(message)
+        self.hint = hint
+
+
 class KeyNotWritten(RemoteError):
     """The key could not be written to the user's authorized_keys."""
 
@@ -61,6 +69,32 @@ def own_key(pasted: Secret, *, by: User | str | None) -> SshKey:
         key = SshKey.objects.create(name=name, public=public, private=private)
         audit.record(by, "added", key, fingerprint=fingerprint(key))
     return key
+
+
+def rename(key: SshKey, name: str, *, by: User | str | None) -> None:
+    """Raises ValidationError for the field `name`."""
+    before, key.name = key.name, name.strip()
+    key.full_clean(exclude=["private", "public"])
+    if key.name == before:
+        return
+    with transaction.atomic():
+        key.save(update_fields=["name"])
+        audit.record(by, "renamed", key, before=before)
+
+
+def delete(key: SshKey, *, by: User | str | None) -> None:
+    """Forgets both halves. Raises InUse while a server is signed in to with it, and for the panel's own pair."""
+    if key.is_default:
+        raise InUse("The panel's own key stays.", "New servers are given it; nobody else has its private half.")
+    with transaction.atomic():
+        used = Server.objects.filter(ssh_key=SshKey.objects.select_for_update().get(pk=key.pk)).count()
+        if used:
+            raise InUse(
+                f"{used} server{' is' if used == 1 else 's are'} signed in to with {key.name}.",
+                "Choose another way to sign in on their Settings tab first; archived servers count too.",
+            )
+        audit.record(by, "deleted", key, fingerprint=fingerprint(key))
+        key.delete()
 
 
 def fingerprint(key: SshKey) -> str:

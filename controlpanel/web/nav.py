@@ -29,6 +29,7 @@ PANEL = (
 )
 SETTINGS = (
     Entry("Email gateway", "smarthosts:list", "mail-forward", Permission.SETTINGS, "e"),
+    Entry("SSH keys", "keys:list", "key", Permission.EDIT_SERVERS, "k"),
     Entry("Alert settings", "alert-routes:list", "bell", Permission.SETTINGS),
     Entry("People", "people:list", "users", Permission.PEOPLE, "p"),
     Entry("Audit log", "audit:list", "history", Permission.AUDIT, "a"),
