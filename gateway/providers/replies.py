@@ -32,14 +32,16 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Rule:
-    """presets: the providers whose words these are; none means anybody's. alone: too vague to trust without the preset.
-    raw: matched against the text with its addresses left in. rows: rows of the catalogue this rule answers."""
+    """presets: the providers whose words these are; none means anybody's. needs_preset: too vague without the preset.
+    raw: matched against the text with its addresses left in. local: about the server's own network, so never meant by a
+    reply, which speaks of the other side's. rows: rows of the catalogue this rule answers."""
 
     explanation: Explanation
     match: re.Pattern
     presets: tuple[str, ...] = ()
     needs_preset: bool = False
     raw: bool = False
+    local: bool = False
     rows: tuple[int, ...] = ()
 
 
@@ -47,8 +49,9 @@ def explain(text: str | bytes, preset: str = "") -> Explanation:
     """The meaning of one reply, log line or error message. Never raises; unknown text gets its closest family."""
     raw = replytext.tidy(text)
     plain = replytext.without_names(raw)
+    replied = replytext.is_reply(raw)
     for rule in _in_order(preset):
-        if rule.match.search(raw if rule.raw else plain):
+        if not (rule.local and replied) and rule.match.search(raw if rule.raw else plain):
             return rule.explanation
     return _family(plain)
 
@@ -56,16 +59,14 @@ def explain(text: str | bytes, preset: str = "") -> Explanation:
 @cache
 def rules() -> tuple[Rule, ...]:
     """Every rule, most specific first within each file."""
-    return tuple(
-        _rule(raw)
-        for path in sorted(_DATA.glob("[0-9]*.toml"))
-        for raw in tomllib.loads(path.read_text("utf-8")).get("rule", ())
-    )
+    files = (tomllib.loads(path.read_text("utf-8")) for path in sorted(_DATA.glob("[0-9]*.toml")))
+    return tuple(_rule(raw, file.get("local", False)) for file in files for raw in file["rule"])
 
 
 @cache
 def families() -> dict[str, Explanation]:
-    """Status or code prefix ("5.7.8", "5.1", "535", "4") -> the explanation of the whole family."""
+    """Status or code prefix ("5.7.8", "5.1", "535", "4"), or both where one alone would mislead ("421 4.2") -> the
+    explanation of the whole family."""
     raw = tomllib.loads((_DATA / "families.toml").read_text("utf-8"))
     return {key: _explanation(one, exact=False) for one in raw["family"] for key in one.pop("codes")}
 
@@ -81,18 +82,21 @@ def _in_order(preset: str) -> tuple[Rule, ...]:
 def _family(text: str) -> Explanation:
     known = families()
     status, code = replytext.codes(text)
+    subject = status.rpartition(".")[0]
     # 5.7.8 -> 5.7.8, 5.7; a whole class ("5") says less than the basic code (535), so it comes last.
-    keys = (status, status.rpartition(".")[0], code, status[:1] or code[:1])
+    keys = (f"{code} {subject}", status, subject, code, status[:1] or code[:1])
     return next((known[key] for key in keys if key and key in known), known[""])
 
 
-def _rule(raw: dict) -> Rule:
+def _rule(raw: dict, local: bool) -> Rule:
+    words = raw["match"]
     return Rule(
         explanation=_explanation(raw, exact=True),
-        match=re.compile(raw["match"], re.IGNORECASE),
+        match=re.compile(words if isinstance(words, str) else "|".join(words), re.IGNORECASE),
         presets=tuple(raw.get("presets", ())),
         needs_preset=raw.get("needs_preset", False),
         raw=raw.get("raw", False),
+        local=local,
         rows=tuple(raw.get("rows", ())),
     )
 

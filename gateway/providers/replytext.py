@@ -12,6 +12,7 @@ _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)")
 _HOST = re.compile(r"(?<![\w.-])[\w.-]+\[(ip|[0-9A-Fa-f]*:[0-9A-Fa-f.:]*)\]")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 _CODE = re.compile(r"(?:^|said: |me: |\(|response: |: b?['\"]?)([245]\d\d)(?=[ ,]|$)")
+_REPLY = re.compile(r"(?:^|said: )[245]\d\d[ -]")
 _DSN = re.compile(r"\bdsn=[245]\.\d{1,3}\.\d{1,3}")
 
 
@@ -30,6 +31,11 @@ def without_names(text: str) -> str:
     """`text` without mail addresses, IPv4 addresses and host names: a mailbox called greylist@ is not a greylisting,
     and 198.5.1.1 holds no status 5.1.1."""
     return _HOST.sub(r"host[\1]", _IPV4.sub("ip", _ADDRESS.sub("<address>", text)))
+
+
+def is_reply(text: str) -> bool:
+    """True when an SMTP server said this: tidy text that begins with a reply's code, or a log line that quotes one."""
+    return bool(_REPLY.search(text))
 
 
 def codes(text: str) -> tuple[str, str]:

@@ -1,4 +1,8 @@
-"""The error catalogue: every row of the measured list has a golden text, and vague texts get no specific fix."""
+"""The error catalogue: every row of the measured list has a golden text, and vague texts get no specific fix.
+
+golden/replies.jsonl holds the measured list, golden/replies_met.jsonl what others met: replies quoted in public issues,
+in ActiveCampaign/smtp-field-manual and in the bounces of sisimai, each with its source in front.
+"""
 
 import json
 import re
@@ -11,8 +15,8 @@ from gateway.providers import presets, replies
 
 GOLDEN = [
     json.loads(line)
-    for line in (Path(__file__).parent / "golden" / "replies.jsonl").read_text("utf-8").splitlines()
-    if line
+    for name in ("replies.jsonl", "replies_met.jsonl")
+    for line in (Path(__file__).parent / "golden" / name).read_text("utf-8").splitlines()
 ]
 EVERY = {e.slug: e for e in [*(rule.explanation for rule in replies.rules()), *replies.families().values()]}
 ROWS = range(1, 68)
@@ -51,6 +55,19 @@ def test_rules_name_presets_that_exist():
 def test_families_are_marked_as_guesses():
     assert replies.explain("550 5.7.1 no").exact is False
     assert replies.explain("535 5.7.8 Error: authentication failed").exact is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.7.1 Connection refused",
+        "host relay.test[192.0.2.1] said: 451 4.4.1 Host not found (in reply to RCPT TO command)",
+        "554 5.4.7 Message expired: connect to mx.example.org[192.0.2.1]:25: Connection timed out",
+    ],
+)
+def test_what_a_reply_says_of_a_network_is_not_about_this_servers_own(text):
+    assert not replies.explain(text).exact
+    assert replies.explain(text).area not in ("port", "server")
 
 
 @pytest.mark.parametrize("text", ["5" * 100_000, "a@" * 50_000, "550-" * 20_000, b"\xff\x00\x1b[", "\x1b[31m" * 9000])
