@@ -101,7 +101,13 @@ def test_postfix_and_providers_are_pure(module):
         assert not name.startswith(("django", "paramiko", "celery", "socket", "subprocess")), name
         if name.startswith("servers"):
             assert name.startswith(
-                ("servers.remote.secret", "servers.remote.command", "servers.remote.plan", "servers.remote.facts")
+                (
+                    "servers.remote.secret",
+                    "servers.remote.command",
+                    "servers.remote.plan",
+                    "servers.remote.facts",
+                    "servers.remote.cloud",
+                )
             ), name
 
 

@@ -1,7 +1,7 @@
 """A diagnosis in words and as the JSON its page is made of."""
 
 from gateway.diagnosis.scan import Scan, Seen
-from gateway.diagnosis.verdict import Asked, Verdict
+from gateway.diagnosis.values import Asked, Verdict
 from gateway.proof.scene import Scene
 from gateway.proof.values import Proof, Relay, Stage
 from gateway.providers.replies import explain

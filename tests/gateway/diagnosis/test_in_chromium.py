@@ -4,7 +4,8 @@ import pytest
 
 from gateway.diagnosis import report
 from gateway.diagnosis.scan import Scan, Seen
-from gateway.diagnosis.verdict import Asked, judge
+from gateway.diagnosis.values import Asked
+from gateway.diagnosis.verdict import judge
 from gateway.proof import Proof, Stage
 from gateway.providers.replies import explain
 from servers.jobs.models import Status

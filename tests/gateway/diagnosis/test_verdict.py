@@ -4,8 +4,10 @@ import pytest
 
 from gateway.diagnosis import report
 from gateway.diagnosis.scan import Seen
-from gateway.diagnosis.verdict import Asked, Way, judge
+from gateway.diagnosis.values import Asked, Way
+from gateway.diagnosis.verdict import judge
 from gateway.proof.values import Stage
+from gateway.providers import causes
 from gateway.providers.replies import explain
 
 HOST, FOUR, SIX = "smtp.example.com", "192.0.2.25", "2001:db8::25"
@@ -14,6 +16,8 @@ SMTP = {"state": "open", "greeting": GREETING, "offers": ("STARTTLS",)}
 TLS = {"state": "open", "tls": True}
 REFUSED = {"state": "refused", "words": "Connection refused"}
 SILENT = {"state": "silent"}
+UNREACHABLE = {"state": "unreachable", "words": "No route to host"}
+PROXY = SMTP | {"greeting": "220 proxy.isp.example ESMTP"}
 
 
 def asked(port=587, tls="starttls", **more) -> Asked:
@@ -142,6 +146,42 @@ CASES = {
         ("credentials-wrong", None),
     ),
     "nothing is wrong": (asked(), {587: SMTP}, None, None),
+    "a firewall forbids the port by ICMP": (
+        asked(),
+        {25: SMTP, 465: TLS, 587: UNREACHABLE, 2525: SMTP},
+        stage("tcp", "No route to host"),
+        ("port-forbidden", Way(2525, "starttls")),
+    ),
+    "forbidden by ICMP, and no other port can be used": (
+        asked(),
+        {587: UNREACHABLE, 2525: REFUSED},
+        stage("tcp", "No route to host"),
+        ("port-forbidden", None),
+    ),
+    "every port turned away is no firewall's choice": (
+        asked(),
+        dict.fromkeys((25, 465, 587, 2525), UNREACHABLE),
+        stage("tcp", "No route to host"),
+        ("network-unreachable", None),
+    ),
+    "all usual ports are redirected to one proxy, and 2525 is not": (
+        asked(),
+        {25: PROXY, 465: PROXY, 587: PROXY, 2525: SMTP},
+        stage("tls", "certificate verify failed: Hostname mismatch"),
+        ("smtp-intercepted", Way(2525, "starttls")),
+    ),
+    "the proxy is no way out": (
+        asked(),
+        {25: PROXY, 587: PROXY, 2525: SMTP | {"offers": ()}},
+        stage("tls", "certificate verify failed: Hostname mismatch"),
+        ("smtp-intercepted", None),
+    ),
+    "one name on all ports is the provider's, whoever it is": (
+        asked(),
+        {587: PROXY, 2525: PROXY},
+        stage("tls", "certificate verify failed: Hostname mismatch"),
+        ("certificate-name-mismatch", Way(2525, "starttls")),
+    ),
 }
 
 
@@ -151,6 +191,7 @@ def test_the_verdict_and_the_port_to_use_instead(case):
     verdict = judge(way, seen(ports), blocker)
     assert (verdict and (verdict.slug, verdict.way)) == expected
     if verdict:
+        assert causes.get(verdict.slug), verdict.slug
         assert verdict.cause.endswith(".") and verdict.fix.endswith(".") and "!" not in verdict.cause + verdict.fix
 
 
@@ -160,6 +201,12 @@ def test_the_verdict_and_the_port_to_use_instead(case):
 )
 def test_a_name_without_address(words, slug):
     assert judge(asked(), (), stage("name", words), words).slug == slug
+
+
+def test_a_missing_ipv6_does_not_hide_what_ipv4_says():
+    six = seen(dict.fromkeys((587, 2525), {"state": "unreachable", "words": "Network is unreachable"}), SIX)
+    assert judge(asked(), six + seen({587: SILENT, 2525: SILENT}), TCP).slug == "all-ports-timed-out"
+    assert judge(asked(), six + seen({587: UNREACHABLE, 2525: SMTP}), TCP).slug == "port-forbidden"
 
 
 def test_one_family_that_answers_is_enough():
