@@ -26,10 +26,10 @@ demo: install-dev
 
 test: install-dev
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check -q .
-	@FLEETPOST_DATA=$$(mktemp -d) exec $(PYTHON) -m pytest
+	@exec .ci/test
 
 test-all: install-dev
-	@FLEETPOST_DATA=$$(mktemp -d) FLEETPOST_FLEET_DISTROS=all exec $(PYTHON) -m pytest
+	@FLEETPOST_FLEET_DISTROS=all exec .ci/test
 
 # SERVERS here is a list of sizes; its default above is the demo's.
 bench: install-dev
