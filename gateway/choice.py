@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
+from gateway import overrides
 from gateway.models import Gateway, Smarthost
 from gateway.providers import presets
 from gateway.providers.preset import Preset
@@ -42,7 +43,7 @@ def offered(user: User, gateway: Gateway) -> list[tuple[str, list[tuple[str, str
         groups.append(("SMTP providers of this panel", labels))
     if _hidden(gateway, user):
         groups.append(("Present", [(KEEP, "Set up by your administrator")]))
-    groups.append(("Own values for this server", [(f"own:{preset.slug}", preset.label) for preset in presets.all()]))
+    groups.append(("Own values for this server", [(f"own:{slug}", label) for slug, label in overrides.labels()]))
     return [group for group in groups if group[1]]
 
 
@@ -61,7 +62,7 @@ def parse(value: str, user: User, gateway: Gateway) -> Choice | None:
     """None for what was not offered to this person."""
     kind, _, key = value.partition(":")
     if kind == "own":
-        return next((_own(preset.slug) for preset in presets.all() if preset.slug == key), None)
+        return _own(key) if key in presets.slugs() else None
     if value == KEEP and _hidden(gateway, user):
         return Choice(KEEP, smarthost=gateway.wanted)
     if kind == "shared" and may(user, Permission.USE_SHARED):
@@ -82,4 +83,4 @@ def _hidden(gateway: Gateway, user: User) -> bool:
 
 
 def _own(slug: str) -> Choice:
-    return Choice(f"own:{slug}", preset=presets.get(slug))
+    return Choice(f"own:{slug}", preset=overrides.preset(slug))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import dns.exception
 import dns.resolver
 
-from gateway import validators
-from gateway.providers import guessing, presets
+from gateway import overrides, validators
+from gateway.providers import guessing
 from gateway.providers.preset import Preset
 
 LIFETIME = 4.0  # seconds for the whole look-up, every name server and try included
@@ -35,8 +35,9 @@ def look_up(address: str, resolver: dns.resolver.Resolver | None = None) -> Gues
         validators.email(address)
     domain = guessing.domain_of(address)
     validators.domain(domain)
-    if slug := guessing.guess(domain):
-        return _found(domain, slug, ())
+    known = {preset.slug: preset for preset in overrides.all()}
+    if slug := guessing.guess(domain, known=known.values()):
+        return _found(domain, known[slug], ())
     try:
         mx = _mx(domain, resolver or dns.resolver.get_default_resolver())
     except dns.resolver.NXDOMAIN:
@@ -45,15 +46,14 @@ def look_up(address: str, resolver: dns.resolver.Resolver | None = None) -> Gues
         return Guess(domain, "none", f"{domain} receives no mail: it has no MX record.")
     except (dns.exception.DNSException, OSError):
         return Guess(domain, "unknown", f"DNS did not answer for {domain}. Try again, or choose the provider yourself.")
-    if slug := guessing.guess(domain, mx):
-        return _found(domain, slug, mx)
+    if slug := guessing.guess(domain, mx, known.values()):
+        return _found(domain, known[slug], mx)
     listed = ", ".join(mx[:LISTED])
     text = f"The mail of {domain} goes to {listed}, which the panel has no settings for."
     return Guess(domain, "none", text if listed else f"{domain} receives no mail (null MX).", mx=mx[:LISTED])
 
 
-def _found(domain: str, slug: str, mx: tuple[str, ...]) -> Guess:
-    preset = presets.get(slug)
+def _found(domain: str, preset: Preset, mx: tuple[str, ...]) -> Guess:
     text = f"{domain} belongs to {preset.label}, and these are its settings."
     if mx:
         text = f"The mail of {domain} goes to {mx[0]}, so these are the settings of {preset.label}. "

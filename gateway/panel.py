@@ -8,7 +8,6 @@ from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
 from gateway import choice, gateways, mailtest, rules, values
 from gateway.models import Gateway, Smarthost
-from gateway.providers import presets
 from gateway.providers.preset import Preset
 from gateway.server_forms import ChoiceForm, OwnForm, TestForm
 from servers.jobs.discretion import Discretion, told
@@ -100,13 +99,13 @@ def uninstall_effects(gateway: Gateway) -> list[str]:
 def _preset(picked: choice.Choice, user: User) -> Preset | None:
     if picked.preset is not None:
         return picked.preset
-    return presets.get(picked.smarthost.preset) if choice.knows_details(picked.smarthost, user) else None
+    return rules.preset_of(picked.smarthost.preset) if choice.knows_details(picked.smarthost, user) else None
 
 
 def _test_preset(gateway: Gateway, user: User) -> Preset | None:
     if gateway.applied is None or not choice.knows_details(gateway.applied, user):
         return None
-    return presets.get(gateway.applied.preset)
+    return rules.preset_of(gateway.applied.preset)
 
 
 def _details(picked: choice.Choice, user: User) -> Smarthost | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from django.core.exceptions import ValidationError
 
-from gateway import validators
+from gateway import overrides, validators
 from gateway.models import Smarthost
 from gateway.postfix import distro
 from gateway.providers import presets, ses
@@ -17,20 +17,29 @@ from servers.remote.secret import Secret
 
 
 def preset_of(slug: str) -> Preset:
-    """Raises ValidationError for the field `preset`."""
+    """As this organisation wants it, in one statement. Raises ValidationError for the field `preset`."""
+    return _there(overrides.preset, slug)
+
+
+def kind_of(slug: str) -> Preset:
+    """For what nobody can change of it, which is how one signs in, without a statement. Raises ValidationError."""
+    return _there(overrides.built_in, slug)
+
+
+def label(slug: str) -> str:
+    return kind_of(slug).label
+
+
+def _there(read: Callable[[str], Preset], slug: str) -> Preset:
     try:
-        return presets.get(slug)
+        return read(slug)
     except KeyError as error:
         raise ValidationError({"preset": "There is no SMTP provider preset of this name."}) from error
 
 
-def label(slug: str) -> str:
-    return preset_of(slug).label
-
-
 def title(new: Values) -> str:
     """What own values are called: the provider, or the host where no preset names one."""
-    preset = preset_of(new.preset)
+    preset = kind_of(new.preset)
     return (new.host if preset.any_port else preset.label)[:80]
 
 
@@ -67,7 +76,7 @@ def settle(new: Values) -> Values:
 
 def ready(new: Values, *, has_password: bool) -> None:
     """Raises ValidationError when a gateway cannot be built from these settled values."""
-    preset = preset_of(new.preset)
+    preset = kind_of(new.preset)
     if preset.needs_auth and not new.username and not token_twice(preset):
         raise ValidationError({"username": f"{preset.label} needs a user name: {preset.username_hint}"})
     if (preset.needs_auth or new.username) and not has_password:
@@ -82,9 +91,10 @@ def carried(server: Server, new: Values) -> None:
         raise ValidationError({"username": f"Postfix on {known.name} cannot carry a colon in a user name."})
 
 
-def warnings(smarthost: Smarthost, *, typed: bool = False) -> list[str]:
-    """What a person should see although it may work. typed: the password is new, so it is judged too, never shown."""
-    new, preset = of(smarthost), preset_of(smarthost.preset)
+def warnings(smarthost: Smarthost, *, typed: bool = False, preset: Preset | None = None) -> list[str]:
+    """What a person should see although it may work. typed: the password is new, so it is judged too, never shown.
+    preset: the account's, where a list has read them all."""
+    new, preset = of(smarthost), preset or preset_of(smarthost.preset)
     found = [p.text for p in presets.accepted(preset, new.host, new.port, new.tls) if not p.blocking]
     if new.tls != "none" and not new.verify_certificate:
         found.append("The certificate is not checked: whoever sits on the way can read the password and the mail.")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import guessing, rotation, rules, smarthosts, values
+from gateway import guessing, overrides, rotation, rules, smarthosts, values
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
 from gateway.providers import limits, presets
@@ -24,9 +24,9 @@ CARRIED = ("name", *values.FREE, "port", "tls")
 
 @needs(Permission.SETTINGS)
 def smarthosts_list(request: HttpRequest) -> HttpResponse:
-    rows = list(Smarthost.objects.shared().with_use())
+    rows, known = list(Smarthost.objects.shared().with_use()), {preset.slug: preset for preset in overrides.all()}
     for row in rows:
-        row.label, row.warnings = rules.label(row.preset), rules.warnings(row)
+        row.label, row.warnings = rules.label(row.preset), rules.warnings(row, preset=known[row.preset])
     return page.render(request, "gateway/smarthosts.html", {"smarthosts": rows})
 
 
@@ -93,7 +93,7 @@ def delete(request: HttpRequest, pk) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
-    context = {"form": form, "smarthost": form.smarthost, "preset": form.preset, "presets": presets.all()}
+    context = {"form": form, "smarthost": form.smarthost, "preset": form.preset, "presets": overrides.labels()}
     use = rotation.use(form.smarthost) if form.smarthost else None
     context["share"] = limits.share(form.preset, use.installed + use.waiting if use else 1)
     if use:
@@ -119,8 +119,7 @@ def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
 
 def _preset(request: HttpRequest, stored: str = "generic") -> Preset:
     slug = request.POST.get("preset") or request.GET.get("preset") or stored
-    known = {preset.slug: preset for preset in presets.all()}
-    return known.get(slug, known["generic"])
+    return overrides.preset(slug if slug in presets.slugs() else "generic")
 
 
 def _carried(request: HttpRequest) -> dict:

@@ -33,7 +33,7 @@ def line(value: str) -> None:
 
 
 def preset(value: str) -> None:
-    if value not in {known.slug for known in presets.all()}:
+    if value not in presets.slugs():
         raise ValidationError("There is no SMTP provider preset of this name.")
 
 

@@ -11,6 +11,8 @@ from django.urls import reverse
 
 from gateway import guessing
 
+pytestmark = pytest.mark.django_db
+
 
 class Answers:
     """A resolver that answers from memory; nothing leaves the machine."""
@@ -70,7 +72,6 @@ def test_what_is_no_address_asks_nobody(typed):
         guessing.look_up(typed, Answers(error=AssertionError("asked DNS")))
 
 
-@pytest.mark.django_db
 def test_the_form_opens_dressed_for_the_provider(client, administrator, answering):
     answering((1, "aspmx.l.google.com."))
     client.force_login(administrator)
@@ -81,7 +82,6 @@ def test_the_form_opens_dressed_for_the_provider(client, administrator, answerin
     assert "smtp.gmail.com" in page and "aspmx.l.google.com" in page
 
 
-@pytest.mark.django_db
 def test_dns_that_is_silent_is_said(client, administrator, answering):
     answering(error=dns.exception.Timeout())
     client.force_login(administrator)
@@ -90,14 +90,12 @@ def test_dns_that_is_silent_is_said(client, administrator, answering):
     assert client.post(reverse("smarthosts:guess"), {"address": "<b>"}, follow=True).status_code == 200
 
 
-@pytest.mark.django_db
 def test_only_who_may_change_settings_asks(client, customer, answering):
     answering(error=AssertionError("asked DNS"))
     client.force_login(customer)
     assert client.post(reverse("smarthosts:guess"), {"address": "example.com"}).status_code == 404
 
 
-@pytest.mark.django_db
 def test_the_command_says_it_and_ends_with_one_when_nobody_is_known(capsys, answering):
     answering((1, "example-com.mail.protection.outlook.com."))
     call_command("smarthost", "guess", "me@example.com")

@@ -141,7 +141,7 @@ class Command(BaseCommand):
 
 def _add_arguments(parser) -> None:
     parser.add_argument("name")
-    parser.add_argument("--preset", default="generic", help=f"one of: {', '.join(p.slug for p in presets.all())}")
+    parser.add_argument("--preset", default="generic", help=f"one of: {', '.join(presets.slugs())}")
     parser.add_argument("--region", default="", help="for providers that have regions")
     parser.add_argument("--host", default="", help="the SMTP server; follows from most presets")
     parser.add_argument("--port", type=int)

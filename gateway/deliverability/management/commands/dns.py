@@ -33,7 +33,7 @@ class Command(BaseCommand):
             typed = domains.read_selectors(" ".join(options["selector"]))
         except ValidationError as error:
             raise console.complaint(error) from error
-        unknown = set(options["preset"]) - {preset.slug for preset in presets.all()}
+        unknown = set(options["preset"]).difference(presets.slugs())
         if unknown:
             raise console.Usage(f"There is no preset {', '.join(sorted(unknown))}.")
         row = Domain.objects.filter(name=name).first()
