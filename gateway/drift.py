@@ -1,22 +1,25 @@
-"""What a look at an installed gateway found. Pure. A finding: {"slug", "state": warn | fail | unknown, "text", "hint"}.
-The texts name parameters and never their values, which only some people may read."""
+"""What a look at an installed gateway found. Pure. A finding: {"slug", "state": warn | fail | unknown, "text", "hint"},
+and "cause" where a sentence without counts says what is behind it. The texts name parameters and never their values,
+which only some people may read."""
 
 import re
 
 from gateway.postfix import manifest, paths
 from gateway.postfix.facts import Facts
+from gateway.providers.replies import Explanation, explain
 from servers.remote.plan import Plan
 
 NAMED = 5  # parameters; the rest is counted
 OLD_MAIL, STUCK_MAIL = 3600, 24 * 3600  # seconds
+TRIED_TWICE = 300  # seconds; Postfix's first pause, so what waits longer for one cause is no hiccup
 CLOCK_OFF = 120  # seconds; the way to the server and back is in it
 LOW_DISK, FULL_DISK, LOW_INODES = 500_000_000, 50_000_000, 2000
 REAPPLY = "Look at the differences, then reapply our settings or change the form."
 _SETTING = re.compile(r"[+-]([A-Za-z0-9_.]+)\s*=")
 
 
-def finding(slug: str, state: str, text: str, hint: str = "") -> dict:
-    return {"slug": slug, "state": state, "text": text, "hint": hint}
+def finding(slug: str, state: str, text: str, hint: str = "", **more: str) -> dict:
+    return {"slug": slug, "state": state, "text": text, "hint": hint} | more
 
 
 def differences(facts: Facts, todo: Plan) -> list[dict]:
@@ -105,12 +108,20 @@ def _titles(todo: Plan) -> str:
 
 
 def _queue(facts: Facts) -> list[dict]:
-    age = facts.clock - facts.oldest if facts.queued and facts.oldest else 0
-    if age < OLD_MAIL:
+    age, blamed = facts.clock - facts.oldest if facts.queued and facts.oldest else 0, _blamed(facts)
+    if age < (TRIED_TWICE if blamed else OLD_MAIL):
         return []
     mails = "One email waits" if facts.queued == 1 else f"{facts.queued} emails wait"
-    hint = "Send a test email: its result says why the provider does not take them."
-    return [finding("queue", "fail" if age >= STUCK_MAIL else "warn", f"{mails}, the oldest for {spell(age)}.", hint)]
+    state, text = "fail" if age >= STUCK_MAIL else "warn", f"{mails}, the oldest for {spell(age)}."
+    if blamed:
+        return [finding("queue", state, f"{text} {blamed.cause}", blamed.fix, cause=blamed.cause, area=blamed.area)]
+    return [finding("queue", state, text, "Send a test email: its result says why the provider does not take them.")]
+
+
+def _blamed(facts: Facts) -> Explanation | None:
+    """What holds up all mail of this server, and not one recipient's."""
+    meanings = (explain(reason) for reason in facts.reasons)
+    return next((one for one in meanings if one.exact and one.area not in ("recipient", "none")), None)
 
 
 def _clock(facts: Facts) -> list[dict]:

@@ -41,19 +41,19 @@ def found(findings: Iterable[dict], *, provider: str, shared: bool) -> tuple[lis
     """(what to raise, kinds that are over) of the findings of one look; what a finding calls unknown is in neither.
 
     provider: the name of a shared SMTP provider, else the host of the server's own values."""
-    states = {one["slug"]: one for one in findings if one["slug"] in _KINDS}
-    raised, over = [], []
-    for slug, (warn, fail) in _KINDS.items():
-        one = states.get(slug, {})
-        match one.get("state"):
-            case None:
-                over += [warn, fail]
-            case "warn":
-                raised.append(_symptom(warn, one["hint"], provider, shared))
-                over += [fail] if fail != warn else []
-            case "fail":  # an earlier warning of it is still true: it is not over
-                raised.append(_symptom(fail, one["hint"], provider, shared))
-    return raised, list(dict.fromkeys(over))
+    raised, over = {}, dict.fromkeys(KINDS)
+    for one in findings:
+        warn, fail = _KINDS.get(one["slug"], ("", ""))
+        kind = {"warn": warn, "fail": fail}.get(one["state"], "")
+        if one.get("area") == "credentials":  # why it waits is the trouble, and the look that signs in sees the same
+            kind = "sign-in-rejected"
+        if kind:
+            hint = " ".join(filter(None, (one.get("cause"), one["hint"])))
+            raised[kind] = _symptom(kind, hint, provider, shared)
+        # Nobody is told that a warning is over because it got worse.
+        still = {kind} if one["state"] == "warn" and kind == warn else {kind, warn, fail}
+        over = {name: None for name in over if name not in still}
+    return list(raised.values()), list(over)
 
 
 def _symptom(kind: str, hint: str, provider: str, shared: bool) -> Symptom:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from gateway.postfix import waiting
 from gateway.postfix.observe import OTHER_MTAS, observe_script
 from gateway.postfix.state import Facts, MapDir, Space
 from servers.remote.facts import sections
@@ -25,7 +26,8 @@ def parse(stdout: bytes, nonce: str, now: float | None = None) -> Facts:
     release = _pairs(text["os"])
     packages = [line.split() for line in text["packages"].splitlines()]
     installed = {row[0]: row[2] for row in packages if len(row) == 4 and row[3] == "installed"}
-    count, _, oldest = text["queue"].strip().partition(" ")
+    count, _, stamp = text["queue"].strip().partition(" ")
+    told = waiting.parse(text["waiting"])
     return Facts(
         nonce=nonce,
         os_id=release.get("ID", [""])[-1].strip("\"'"),
@@ -47,7 +49,8 @@ def parse(stdout: bytes, nonce: str, now: float | None = None) -> Facts:
         removed=tuple(text["removed"].split()),
         maps=_maps(text["maps"]),
         queued=int(count or 0),
-        oldest=float(oldest or 0),
+        oldest=min(filter(None, (told.since, float(stamp or 0))), default=0.0),
+        reasons=told.reasons,
         other_queued=len(found["other-queue"]),
     )
 

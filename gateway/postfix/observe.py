@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-from gateway.postfix import paths
+from gateway.postfix import paths, waiting
 from servers.remote.command import quote
 from servers.remote.facts import Content, section_script
 
@@ -15,6 +15,7 @@ OTHER_MTAS = (
 _RELATED = [*OTHER_MTAS, "exim4", "exim4-base", "exim4-config", "sendmail", "sendmail-base", "sendmail-cf"]
 _PACKAGES = ["postfix", "libsasl2-modules", "cyrus-sasl-plain", "ca-certificates", *_RELATED]
 QUEUES = ("deferred", "active", "incoming", "hold", "maildrop")
+_QUEUE_PATHS = " ".join(f"{paths.SPOOL}/{name}" for name in QUEUES)
 _NONCE = re.compile(r"[0-9A-Za-z_-]{8,64}\Z")
 
 # Key=value lines; shell built-ins wherever they can tell.
@@ -92,6 +93,7 @@ def observe_script(nonce: str) -> str:
         "removed": Content(f"{paths.BEFORE}/removed"),
         "maps": _maps(nonce),
         "queue": _queue(),
+        "waiting": waiting.script(_QUEUE_PATHS),
         "other-queue": _OTHER_QUEUE,
         "end": "echo end",
     }
@@ -111,6 +113,5 @@ def _maps(nonce: str) -> str:
 
 
 def _queue() -> str:
-    directories = " ".join(f"{paths.SPOOL}/{name}" for name in QUEUES)
     count = "awk 'NR == 1 || $1 < oldest { oldest = $1 } END { print NR, oldest }'"
-    return f"[ ! -d {paths.SPOOL}/deferred ] || find {directories} -type f -printf '%T@\\n' 2>/dev/null | {count}"
+    return f"[ ! -d {paths.SPOOL}/deferred ] || find {_QUEUE_PATHS} -type f -printf '%T@\\n' 2>/dev/null | {count}"

@@ -34,7 +34,8 @@ class Facts:
 
     packages: name -> version of installed ones; leftover: names removed but not purged. mtas: installed other mail
     systems. added, removed: packages our install brought and took. skew: server's clock minus the panel's, seconds.
-    listeners: addresses on port 25 as the kernel prints them. oldest: epoch of the oldest queue file, 0 when empty.
+    listeners: addresses on port 25 as the kernel prints them. oldest: epoch of the oldest mail's arrival, 0 when the
+    queue is empty. reasons: why mail waits, the commonest first, in the words of Postfix and of whom it spoke to.
     """
 
     nonce: str
@@ -76,6 +77,7 @@ class Facts:
     maps: tuple[MapDir, ...] = ()
     queued: int = 0
     oldest: float = 0.0
+    reasons: tuple[str, ...] = ()
     other_queued: int = 0
 
     @property

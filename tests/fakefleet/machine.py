@@ -44,7 +44,7 @@ _POSTFIX = b"".join(
         "queue": "0 \n",
         "space": "7500000 4096 2000000 2600000 /var/spool\n",
         **dict.fromkeys(("audit", "listeners", "master.cf", "manifest", "before", "record", "added", "removed"), ""),
-        **dict.fromkeys(("maps", "other-queue"), ""),
+        **dict.fromkeys(("maps", "waiting", "other-queue"), ""),
         "end": "end\n",
     }.items()
 )

@@ -56,6 +56,25 @@ def test_the_same_findings_again_leave_no_trace_and_their_end_recovers():
     assert not Alert.objects.open().exists()
 
 
+def test_mail_that_waits_because_of_the_password_is_the_same_alert_as_a_rejected_sign_in():
+    one, two = on(factories.SmarthostFactory(name="Main"), 2)
+    because = {"area": "credentials", "cause": "The SMTP server did not accept the password."}
+    alarms.around(one, [finding("queue") | because])
+    alarms.around(two, [finding("queue") | because, finding("sign-in", "fail")])
+    assert opened() == {"Main rejects the sign-in": 2}
+    assert Alert.objects.get().hint == "The SMTP server did not accept the password. Do this."
+    alarms.around(one, [])
+    alarms.around(two, [finding("queue")])
+    assert opened() == {"Mail that goes through Main waits": 1}
+
+
+def test_mail_that_still_waits_is_not_told_as_recovered_when_its_cause_becomes_another():
+    (server,) = on(factories.SmarthostFactory(name="Main"))
+    alarms.around(server, [finding("queue")])
+    alarms.around(server, [finding("queue") | {"area": "credentials", "cause": "Wrong."}])
+    assert opened() == {"Mail that goes through Main waits": 1, "Main rejects the sign-in": 1}
+
+
 def test_unknown_changes_nothing():
     (server,) = on(factories.SmarthostFactory(name="Main"))
     alarms.around(server, [finding("sign-in", "unknown")])

@@ -82,6 +82,19 @@ def test_what_is_wrong_around_a_gateway_is_told(around, state, text):
     assert [(one["state"], one["text"]) for one in drift.conditions(replace(INSTALLED, **around))] == [(state, text)]
 
 
+REFUSED = "connect to smtp.provider.test[192.0.2.1]:587: Connection refused"
+FULL = "host smtp.provider.test[192.0.2.1] said: 452 4.2.2 <a@example.net>: Mailbox full (in reply to RCPT TO command)"
+
+
+def test_mail_that_the_provider_holds_up_is_told_after_a_second_try_and_one_recipients_is_not():
+    waits = replace(INSTALLED, queued=2, clock=6301, oldest=6000.0, reasons=(FULL, REFUSED))
+    (found,) = drift.conditions(waits)
+    assert found["text"].startswith("2 emails wait, the oldest for 5 minutes. The SMTP server, or a firewall")
+    assert found["area"] == "port" and not any(c.isdigit() for c in found["cause"]) and found["hint"]
+    assert drift.conditions(replace(waits, clock=6299)) == []
+    assert drift.conditions(replace(waits, reasons=(FULL,))) == []
+
+
 def test_a_short_queue_a_true_clock_and_room_are_not_worth_a_word():
     quiet = replace(INSTALLED, queued=3, clock=7000, oldest=6000.0, skew=1.0)
     assert drift.conditions(replace(quiet, space=(Space("/var/spool", 10**10, None),))) == []

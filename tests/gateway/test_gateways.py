@@ -223,7 +223,7 @@ class Wire:
     sections = dict.fromkeys(
         (
             *("audit", "space", "listeners", "packages", "queue", "main.cf", "master.cf", "manifest", "before"),
-            *("record", "added", "removed", "maps", "other-queue"),
+            *("record", "added", "removed", "maps", "waiting", "other-queue"),
         ),
         b"",
     ) | {
