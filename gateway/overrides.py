@@ -77,7 +77,7 @@ def change(slug: str, changes: Mapping[str, Any], note: str | None = None, *, by
     except overlay.Refused as error:
         raise ValidationError(error.problems) from error
     row.note, row.changed_by = before.note if note is None else note.strip(), by if isinstance(by, User) else None
-    row.full_clean()
+    row.clean_fields(exclude=["changes"])
     if row.changes.get("verified", "") > timezone.localdate().isoformat():
         raise ValidationError({"verified": "This day has not come yet."})
     return _settle(before, row, by, "changed")
