@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway import gateways, looking, proving, wanted
+from gateway import gateways, looking, proving, rules, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Invalid, Relay, Wanted
+from gateway.providers import limits
 from gateway.providers.replies import explain
 from servers.fields import Unreadable
 from servers.jobs.converge import converge, refused, step_failed
@@ -86,14 +87,19 @@ def preview(run: Run) -> Conclusion:
         smarthost = Gateway.objects.of(run.server).wanted or Smarthost.objects.default()
     if smarthost is None:
         return nothing_wanted()
-    return with_relay(run, smarthost, wanted.share(smarthost), lambda relay: _preview(run, relay))
+    share = wanted.share(smarthost, run.server)
+    may = limits.share(rules.preset_of(smarthost.preset), share).each if share else ""
+    return with_relay(run, smarthost, share, lambda relay: _preview(run, relay, may))
 
 
-def _preview(run: Run, relay: Relay) -> Conclusion:
+def _preview(run: Run, relay: Relay, may: str) -> Conclusion:
+    """may: what the account's limits leave for this server."""
     with run.step("observe", "Look at the server"):
         facts = looking.observe(run.connect())
         asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
         todo = plan(facts, asked, wanted.digest_key(run.server))
+    if may:
+        todo = replace(todo, notes=(*todo.notes, f"The account's limits: this server may {may}."))
     return refused(todo) if todo.refusals else shown(todo)
 
 

@@ -1,6 +1,6 @@
 """The test email: sent by the server's own sendmail, followed in its log to its final status."""
 
-from gateway import gateways, mailtest
+from gateway import gateways, mailtest, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix import testmail
 from gateway.postfix.spec import Invalid
@@ -9,12 +9,12 @@ from gateway.providers.replies import explain
 from servers.jobs.run import Conclusion, Run
 from servers.remote.host import Limits
 
-WAIT = 30  # seconds for a status
+WAIT = 30  # seconds for a status, once it is the message's turn
 OUTCOMES = {
     "sent": "The provider accepted the email.",
     "deferred": "The email was not accepted yet; the server keeps trying.",
     "bounced": "The email was refused.",
-    "queued": f"The email has no status after {WAIT} seconds; it waits in the server's queue.",
+    "queued": "The email is still waiting in the server's queue.",
 }
 
 
@@ -26,31 +26,35 @@ def test(run: Run) -> Conclusion:
         return Conclusion(False, "No email gateway is installed.", cause="not-installed", hint="Install it first.")
     sender = run.options.get("mail", {}).get("sender") or mailtest.usual_sender(gateway.applied)
     source = gateway.observed.get("log_source") or "journal"
+    allowance = wanted.allowance(gateway)
+    wait = WAIT + allowance.delay
     try:
-        script = _script(run, sender, source)
+        script = _script(run, sender, source, wait)
     except Invalid as error:
         return Conclusion(False, str(error), cause="invalid", hint="Correct the form.")
     with run.step("send", "Send with the server's sendmail and follow its log") as step:
-        output = run.connect().run(script, limits=Limits(total=WAIT + 30, idle=WAIT + 20))
+        output = run.connect().run(script, limits=Limits(total=wait + 30, idle=wait + 20))
         delivery = testmail.verdict(output.text().splitlines())
         for line in delivery.evidence:
             step.line(line)
         if delivery.delivery != "sent":
             step.failed()
-    return _concluded(run, delivery, gateway.applied)
+    turn = f" This server may {allowance.each}, and what waited before goes first." if allowance.delay else ""
+    return _concluded(run, delivery, gateway.applied, turn)
 
 
-def _script(run: Run, sender: str, log_source: str) -> str:
+def _script(run: Run, sender: str, log_source: str, wait: int) -> str:
     if not sender:
         raise Invalid("from", "Type the address to send from: nothing tells which one the provider accepts.")
     recipient, mail = run.options.get("recipient", ""), run.options.get("mail", {})
     subject = mail.get("subject") or mailtest.subject(run.server)
     body = mail.get("body") or mailtest.body(run.server)
     message = testmail.message(sender, recipient, subject, body, bool(mail.get("html")), run.job.token.hex)
-    return testmail.script(message, sender, recipient, wait=WAIT, log_source=log_source)
+    return testmail.script(message, sender, recipient, wait=wait, log_source=log_source)
 
 
-def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost) -> Conclusion:
+def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost, turn: str) -> Conclusion:
+    """turn: why a message may still wait for its own, one sentence or nothing."""
     result = {
         "queue_id": delivery.queue_id,
         "delivery": delivery.delivery,
@@ -67,5 +71,6 @@ def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost) -> Conclusion
     meaning = explain(delivery.reply or "\n".join(delivery.evidence), smarthost.preset)
     gateways.tested(run.server, smarthost, kept, cause=meaning.slug, job=run.job)
     result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
-    outcome = f"{OUTCOMES[delivery.delivery]} {meaning.cause} It was sent through {smarthost.host}."
+    ended = OUTCOMES[delivery.delivery] + (turn if delivery.delivery == "queued" else "")
+    outcome = f"{ended} {meaning.cause} It was sent through {smarthost.host}."
     return Conclusion(False, outcome, cause=meaning.slug, hint=meaning.fix, result=result)

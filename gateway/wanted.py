@@ -34,22 +34,32 @@ def relay(smarthost: Smarthost, share: int) -> Relay:
     )
 
 
-def share(smarthost: Smarthost) -> int:
+def allowance(gateway: Gateway) -> limits.Share:
+    """What its main.cf keeps to; divisor 0 where no limits were told to Postfix there."""
+    if gateway.applied is None or not gateway.applied_share:
+        return limits.UNTOLD
+    return limits.share(rules.preset_of(gateway.applied.preset), gateway.applied_share)
+
+
+def share(smarthost: Smarthost, joining: Server | None = None) -> int:
     """Among how many servers the account's limits would be divided now; 0 where Postfix has none to keep."""
     preset = rules.preset_of(smarthost.preset)
-    alone = limits.share(preset, 1).divisor
-    return limits.share(preset, users(smarthost)).divisor if alone else 0
+    if not limits.share(preset, 1).divisor:
+        return 0
+    return limits.share(preset, users(smarthost, joining)).divisor
 
 
-def users(smarthost: Smarthost) -> int:
-    """How many servers send through this account or soon will. The account is the sign-in, whichever row holds it;
-    where every account has the same user name or none, it is the row. An archived server goes on sending."""
+def users(smarthost: Smarthost, joining: Server | None = None) -> int:
+    """How many servers send through this account or soon will, `joining` among them. The account is the sign-in,
+    whichever row holds it; where every account has the same user name or none, it is the row. An archived server goes
+    on sending."""
     shared, preset = Q(pk=smarthost.pk), rules.preset_of(smarthost.preset)
     if smarthost.username and smarthost.username != preset.username:
         shared |= Q(host=smarthost.host, username__iexact=smarthost.username)
     rows = Smarthost.objects.filter(shared).order_by().values("pk")
     chosen = Q(wanted__in=rows, server__archived_at__isnull=True)
-    return Gateway.objects.filter(chosen | Q(applied__in=rows)).count()
+    others = Gateway.objects.filter(chosen | Q(applied__in=rows)).exclude(server=joining)
+    return others.count() + (joining is not None)
 
 
 def digest_key(server: Server) -> bytes:

@@ -46,7 +46,9 @@ def probe(relay: Relay, log_source: str) -> Step:
     """`sendmail -bv` makes Postfix itself do the name look-up, TLS, sign-in, sender and recipient, and send nothing.
 
     It fails when the way to the relay is broken, or a Postfix process says it cannot work. A relay that answers and
-    only does not like this sender or recipient has been reached and let us in: that passes, and is printed.
+    only does not like this sender or recipient has been reached and let us in: that passes, and is printed. Where the
+    account's limits make mail go out one by one, the probe stands behind what waits already: then mail that went out
+    by the new configuration meanwhile is proof as well.
     """
     address = quote(relay.probe_address)
     send = f'sendmail -f {address} -bv -- {address} >"$W/out" 2>&1 || cat "$W/out"'
@@ -62,23 +64,30 @@ def probe(relay: Relay, log_source: str) -> Step:
         *) verdict=unreached;;
       esac
       break;;
+    */smtp\[*"]:$port, "*" status=sent "*) others=sent;;
+    */smtp\[*" status=deferred "*) others=;;
     */smtp\[*" warning: "*|*/smtp\[*"certificate"*|*/smtp\[*"SSL_connect"*|*/smtp\[*" connect to "*) echo "$line";;
   esac
 """
-    marked = f"read -r mark <{paths.UNDO}/mark || {mark(log_source).strip()}\nverdict=\n"
+    marked = f"read -r mark <{paths.UNDO}/mark || {mark(log_source).strip()}\nverdict= others= port={relay.port}\n"
+    wait = _PROBE_SECONDS + relay.delay
+    passed = _BEHIND if relay.delay else ""
     return Step(
         slug="probe",
         title="Probe the way to the provider",
-        do=follow(log_source, _PROBE_SECONDS, send=send, read=read, limit=2000, marked=marked) + _JUDGE,
+        do=follow(log_source, wait, send=send, read=read, limit=2000, marked=marked) + passed + _JUDGE,
         show=(f"sendmail -f {address} -bv -- {address}", "look for fatal, panic, throttling in the log"),
-        limit=_PROBE_SECONDS + 30,
+        limit=wait + 30,
     )
 
 
+_BEHIND = """[ -n "$verdict" ] || [ "$others" != sent ] || verdict=behind
+"""
 _JUDGE = """case ${verdict:-silent} in
   good) echo "The provider would accept mail from here.";;
   answered) echo "The provider let us in and did not like this address; that is not a matter of this set-up.";;
   local) echo "This address is delivered on the server itself, so the way to the provider was not tried.";;
+  behind) echo "Waiting mail goes first, one by one, and was taken by the provider.";;
   broken) echo "A Postfix process cannot work with this configuration."; exit 1;;
   refused) echo "The provider did not accept the sign-in."; exit 1;;
   unreached) echo "The provider was not reached, or no safe connection came about."; exit 1;;

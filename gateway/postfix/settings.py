@@ -15,6 +15,10 @@ from gateway.postfix.state import Facts
 _DELIMITERS = ":|;!,~^=/"
 # Parameters that need a new start: a reload keeps the listening sockets and the address families.
 NEED_RESTART = ("inet_interfaces", "inet_protocols")
+SIZE, POSTFIX_SIZE = "message_size_limit", 10_240_000
+_ROUTES = ("transport_maps", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps")
+_PACE = ("smtp_destination_rate_delay", "smtp_destination_concurrency_limit")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def delimiter(relay: Relay, distro: Distro) -> str:
@@ -67,7 +71,7 @@ def relay_settings(relay: Relay, maps: Maps, distro: Distro, theirs: Mapping[str
         settings["smtp_generic_maps"] = _before(maps.table("generic"), theirs.get("smtp_generic_maps", ""))
     if not theirs.get("smtp_reply_filter"):
         settings["smtp_reply_filter"] = maps.table("reply_filter")
-    return settings
+    return settings | _limits(relay, theirs)
 
 
 def null_settings(relay: Relay, maps: Maps, distro: Distro, facts: Facts) -> dict[str, str]:
@@ -94,21 +98,69 @@ def null_settings(relay: Relay, maps: Maps, distro: Distro, facts: Facts) -> dic
         settings["virtual_alias_maps"] = maps.table("virtual")
     if "sender" in maps.contents:
         settings["sender_canonical_maps"] = maps.table("sender")
-    return settings | relay_settings(relay, maps, distro, {})
+    # What the provider would refuse is refused to the program that sends it, and what it takes is let through.
+    size = {name: value for name, value in relay.limits if name == SIZE}
+    return settings | relay_settings(relay, maps, distro, {}) | size
 
 
 def remarks(relay: Relay, theirs: Mapping[str, str]) -> list[str]:
     """What on a kept server still decides about mail and is not ours to change."""
     notes = []
-    routes = ("transport_maps", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps")
-    for name in (*routes, "smtp_tls_policy_maps", "smtp_reply_filter"):
+    for name in (*_ROUTES, "smtp_tls_policy_maps", "smtp_reply_filter"):
         if theirs.get(name):
             notes.append(f"{name} was set before ({theirs[name]}) and still applies to the mail it matches.")
     if relay.root_address:
         notes.append("This server delivers its own mail: /etc/aliases decides about root, not the address given here.")
     if relay.forced_sender:
         notes.append("Only senders named after this server are rewritten; other mail passing through keeps its own.")
+    return notes + _remarks_on_limits(relay, theirs)
+
+
+def _remarks_on_limits(relay: Relay, theirs: Mapping[str, str]) -> list[str]:
+    notes, limits = [], dict(relay.limits)
+    size, paced = limits.pop(SIZE, None), any(name in limits for name in _PACE)
+    if paced and any(theirs.get(name) for name in _ROUTES):
+        notes.append("Mail that leaves by SMTP another way than through the provider is held to the same pace.")
+    if paced and _set_before(theirs, "smtp_destination_recipient_limit") == "1":
+        notes.append(
+            "smtp_destination_recipient_limit is 1 here, so Postfix counts each recipient by itself: mail to many goes "
+            "out faster than the account's share."
+        )
+    taken = theirs.get(SIZE) or str(POSTFIX_SIZE)
+    if size and taken.isdigit() and not 0 < int(taken) <= int(size):
+        notes.append(f"{SIZE} is {taken} here and stays so: mail too large for the provider comes back as a report.")
     return notes
+
+
+def _limits(relay: Relay, theirs: Mapping[str, str]) -> dict[str, str]:
+    """They count for each destination of Postfix's SMTP client, and all mail to the relay is one destination. What
+    somebody else set stays where it is as strict; the size of a message concerns the mail a server receives as well."""
+    return {
+        name: value
+        for name, value in relay.limits
+        if name != SIZE and not _as_strict(name, _set_before(theirs, name), value)
+    }
+
+
+def _set_before(theirs: Mapping[str, str], name: str) -> str:
+    return theirs.get(name) or theirs.get(name.replace("smtp_", "default_", 1), "")
+
+
+def _as_strict(name: str, theirs: str, ours: str) -> bool:
+    there, needed = _number(theirs), _number(ours)
+    if there is None or needed is None:
+        return False
+    if name == "smtp_destination_rate_delay":
+        return there >= needed
+    if name == "smtp_destination_concurrency_failed_cohort_limit":
+        return there == 0 or there >= needed
+    return 0 < there <= needed
+
+
+def _number(value: str) -> int | None:
+    """A count, or a time in seconds; None for what is neither."""
+    match = re.fullmatch(r"([0-9]{1,10})([smhdw]?)", value)
+    return int(match[1]) * _UNITS[match[2]] if match else None
 
 
 def _before(ours: str, theirs: str) -> str:

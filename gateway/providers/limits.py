@@ -28,6 +28,9 @@ class Share:
     sentences: tuple[str, ...]
 
 
+UNTOLD = Share(0, {}, "", 0, ())
+
+
 def bracket(servers: int) -> int:
     """The next power of two, so that a fleet that grows one by one is divided anew a few times only."""
     return 1 << (max(servers, 1) - 1).bit_length()
@@ -100,10 +103,10 @@ def _sentences(preset: Preset, servers: int, divisor: int, delay: int) -> tuple[
     said = [f"{preset.label} allows {_joined(allowed)} for one account."]
     each = _each(delay, _connections(known, divisor))
     if servers > 1:
-        counted = "" if divisor in (1, servers) else f", counted as {divisor} so that one more changes nothing"
-        daily = f"have {known.per_day // servers:,} a day" if known.per_day else ""
+        spare = f" and {divisor} are reckoned with, so that one more changes nothing" if divisor > servers else ""
+        daily = f"have {known.per_day // max(divisor, servers):,} a day" if known.per_day else ""
         if may := [part for part in (each, daily) if part]:
-            said.append(f"{servers} servers share it{counted}, so each may {' and '.join(may)}.")
+            said.append(f"{servers} servers share it{spare}: each may {' and '.join(may)}.")
     elif each:
         said.append(f"A server that has it to itself may {each}.")
     fair = _fair_delay(known, divisor)

@@ -14,6 +14,8 @@ from gateway.postfix import logline
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Relay, Wanted
 from gateway.postfix.state import Facts, MapDir, Space
+from gateway.providers import presets
+from gateway.providers.limits import share as limits_of
 from servers.remote.plan import Plan
 from servers.remote.secret import Secret
 
@@ -72,7 +74,10 @@ def wanted(values: dict) -> Wanted:
     if relay is None:
         return Wanted(None)
     password = Secret(relay["password"]) if relay.get("password") else None
-    return Wanted(Relay(**{**relay, "password": password}), replace_mta=values.get("replace_mta", False))
+    share = values.get("share")
+    limits = limits_of(presets.get(share["preset"]), share["servers"]).parameters if share else {}
+    found = Relay(**{**relay, "password": password}, limits=tuple(limits.items()))
+    return Wanted(found, replace_mta=values.get("replace_mta", False))
 
 
 def shown(answer: Plan) -> dict:
@@ -89,9 +94,10 @@ def after(before: Facts, done: Plan) -> Facts:
     """The server as a faithful run of the plan would leave it."""
     files = {step.slug: step.files for step in done.steps}
     rows = sorted((file.path.rpartition("/")[2], content(file)) for file in files["maps"])
-    whole = before.nonce.encode() + b"".join(text for _, text in rows)
+    whole = b"".join(text for _, text in rows)
     listed = {name: ("600", "root", len(text)) for name, text in rows}
     directory = files["maps"][0].path.split("/")[-2]
+    digest, seal = (sha256(salt.encode() + whole).hexdigest() for salt in (before.nonce, directory))
     packages = dict.fromkeys(before.distro.packages, "1") if "packages" in files else {}
     return replace(
         before,
@@ -99,7 +105,7 @@ def after(before: Facts, done: Plan) -> Facts:
         mtas=(),
         main_cf=files["configure"][0].content,
         manifest=json.loads(files["configure"][1].content),
-        maps=(MapDir(directory, "700", "root", listed, sha256(whole).hexdigest()),),
+        maps=(MapDir(directory, "700", "root", listed, digest, seal),),
         running=True,
         enabled=True,
     )
@@ -139,3 +145,43 @@ def test_force_writes_everything_again():
     again = plan(installed, replace(wish, force=True), KEY)
     assert [step.slug for step in again.steps] == ["maps", "check", "configure", "service", "probe", "tidy"]
     assert not again.restarts
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("plans/limits-kept-*.json")), ids=lambda path: path.stem)
+def test_limits_that_move_leave_no_trace_on_a_kept_postfix(path):
+    case = json.loads(path.read_text())
+    before, wish = facts(case["facts"]), case["wanted"]
+    more = wish | {"share": wish["share"] | {"servers": 40}}
+    none = {name: value for name, value in wish.items() if name != "share"}
+    kept = {"before_cf": before.main_cf, "record": ("main.cf",)}
+    now = replace(after(before, plan(before, wanted(wish), KEY)), **kept)
+    for then in (more, none, more, wish):
+        now = configured(now, plan(now, wanted(then), KEY))
+        assert plan(now, wanted(then), KEY).empty
+        undone = plan(now, Wanted(None), KEY).steps[0]
+        assert undone.title == "Put main.cf back as it was" and not undone.files
+        by_hand = plan(replace(now, main_cf=now.main_cf + b"mine = 1\n"), Wanted(None), KEY).steps[0]
+        assert by_hand.files[0].content == before.main_cf + b"mine = 1\n"
+
+
+def configured(before: Facts, done: Plan) -> Facts:
+    files = next((step.files for step in done.steps if step.slug == "configure"), None)
+    return replace(before, main_cf=files[0].content, manifest=json.loads(files[1].content)) if files else before
+
+
+def test_only_what_is_less_strict_than_the_share_is_overruled_on_a_kept_postfix():
+    ours = {"smtp_destination_rate_delay": "8s", "smtp_destination_concurrency_failed_cohort_limit": "10"}
+    for line, overruled in [
+        ("smtp_destination_rate_delay = 7s", True),
+        ("smtp_destination_rate_delay = 8", False),
+        ("default_destination_rate_delay = 1m", False),
+        ("smtp_destination_rate_delay = $mine", True),
+        ("smtp_destination_concurrency_failed_cohort_limit = 9", True),
+        ("smtp_destination_concurrency_failed_cohort_limit = 0", False),
+    ]:
+        case = json.loads((GOLDEN / "plans/limits-kept-m365-shared-by-3.json").read_text())
+        case["facts"]["main_cf"] = f"myhostname = mx.customer.test\n{line}\n"
+        before = facts(case["facts"])
+        now = after(before, plan(before, wanted(case["wanted"]), KEY)).settings
+        name = next(name for name in ours if name.partition("_")[2] in line)
+        assert (now.get(name) == ours[name]) == overruled, line

@@ -36,12 +36,23 @@ GOOD = {"host": "smtp.example.net", "port": 587, "username": "u", "password": Se
         ("root_address", "a,b@example.org"),
         ("rewrite", "@"),
         ("rewrite", "someone"),
+        ("limits", (("smtp_destination_rate_delay", "2"),)),
+        ("limits", (("smtp_destination_rate_delay", "0s"),)),
+        ("limits", (("smtp_destination_concurrency_limit", "2s"),)),
+        ("limits", (("message_size_limit", "1\nmynetworks = 0.0.0.0/0"),)),
+        ("limits", (("relayhost", "1"),)),
+        ("limits", (("message_size_limit", "1"), ("message_size_limit", "2"))),
     ],
 )
 def test_a_relay_names_the_field_it_refuses(field, value):
     with pytest.raises(Invalid) as refused:
         Relay(**{**GOOD, field: value})
     assert refused.value.field == field and refused.value.rule.endswith(".")
+
+
+def test_a_relay_knows_the_pause_its_limits_ask_for():
+    assert Relay(**GOOD).delay == 0
+    assert Relay(**GOOD, limits=(("smtp_destination_rate_delay", "8s"), ("message_size_limit", "9"))).delay == 8
 
 
 def test_nexthop_is_never_looked_up_as_mx():
