@@ -3,9 +3,11 @@ and "cause" where a sentence without counts says what is behind it. The texts na
 which only some people may read."""
 
 import re
+from collections.abc import Iterable
 
-from gateway.postfix import manifest, paths
+from gateway.postfix import files, maincf, manifest, paths
 from gateway.postfix.facts import Facts
+from gateway.postfix.manifest import Manifest
 from gateway.providers.replies import Explanation, explain
 from servers.remote.plan import Plan
 
@@ -43,8 +45,9 @@ def stopped(facts: Facts) -> bool:
 
 
 def panel_changed(facts: Facts, todo: Plan) -> bool:
-    """main.cf is as we wrote it and Postfix runs on it; only this version of the panel would write it differently."""
-    record = manifest.read(facts)
+    """main.cf and the tables are as we wrote them and Postfix runs on them; only this version of the panel would write
+    them differently."""
+    record, slugs = manifest.read(facts), {step.slug for step in todo.steps}
     return bool(
         todo.diffs
         and record
@@ -52,8 +55,33 @@ def panel_changed(facts: Facts, todo: Plan) -> bool:
         and facts.main_cf_digest == record.written[0]
         and facts.running
         and facts.enabled
-        and not {step.slug for step in todo.steps} & {"packages", "maps"}
+        and "packages" not in slugs
+        and ("maps" not in slugs or record.format != files.form() and _tables_untouched(facts, record))
     )
+
+
+def unrecorded(facts: Facts, todo: Plan) -> bool:
+    """The server is as wanted; only the record there does not tell yet which of its values a person adopted."""
+    record, slugs = manifest.read(facts), {step.slug for step in todo.steps}
+    return bool(
+        record
+        and {directory.name for directory in facts.maps} == {record.generation}
+        and facts.running
+        and facts.enabled
+        and "configure" in slugs
+        and not slugs & {"packages", "maps"}
+        and not (todo.diffs or todo.restarts)
+    )
+
+
+def changes(facts: Facts, todo: Plan) -> dict[str, list[str | None]]:
+    """Parameter -> [value in main.cf now, value the plan gives it]; None where there is none."""
+    after = next((file.content for step in todo.steps for file in step.files if file.path == paths.MAIN_CF), None)
+    if facts.main_cf is None or after is None:
+        return {}
+    there, wanted = facts.settings, maincf.values(maincf.decode(after))
+    names = dict.fromkeys([*there, *wanted])
+    return {name: [there.get(name), wanted.get(name)] for name in names if there.get(name) != wanted.get(name)}
 
 
 def parameters(todo: Plan) -> list[str]:
@@ -97,10 +125,22 @@ def _tables(facts: Facts, todo: Plan) -> list[dict]:
     if record.generation not in there:
         return [finding("tables", "fail", "The tables with the sign-in are gone.", REAPPLY)]
     if any(step.slug == "maps" for step in todo.steps):
+        if _tables_untouched(facts, record):
+            text = "The tables with the sign-in are as we wrote them; this server's names or its Postfix changed since."
+            return [finding("tables", "fail", text, "Reapply our settings: it writes them anew.")]
         return [finding("tables", "fail", "The tables with the sign-in were changed.", REAPPLY)]
     if there != {record.generation}:
         return [finding("tables", "warn", "There are tables the panel did not write.", REAPPLY)]
     return []
+
+
+def _tables_untouched(facts: Facts, record: Manifest) -> bool:
+    """Whether the tables are those an earlier run wrote, known without their contents."""
+    there = next((directory for directory in facts.maps if directory.name == record.generation), None)
+    if there is None or not record.tables:
+        return False
+    private = {(mode, owner) for mode, owner, _ in there.files.values()} == {("600", "root")}
+    return private and (there.mode, there.owner, there.seal) == ("700", "root", record.tables)
 
 
 def _titles(todo: Plan) -> str:
@@ -108,19 +148,19 @@ def _titles(todo: Plan) -> str:
 
 
 def _queue(facts: Facts) -> list[dict]:
-    age, blamed = facts.clock - facts.oldest if facts.queued and facts.oldest else 0, _blamed(facts)
-    if age < (TRIED_TWICE if blamed else OLD_MAIL):
+    age, cause = facts.clock - facts.oldest if facts.queued and facts.oldest else 0, blamed(facts.reasons)
+    if age < (TRIED_TWICE if cause else OLD_MAIL):
         return []
     mails = "One email waits" if facts.queued == 1 else f"{facts.queued} emails wait"
     state, text = "fail" if age >= STUCK_MAIL else "warn", f"{mails}, the oldest for {spell(age)}."
-    if blamed:
-        return [finding("queue", state, f"{text} {blamed.cause}", blamed.fix, cause=blamed.cause, area=blamed.area)]
+    if cause:
+        return [finding("queue", state, f"{text} {cause.cause}", cause.fix, cause=cause.cause, area=cause.area)]
     return [finding("queue", state, text, "Send a test email: its result says why the provider does not take them.")]
 
 
-def _blamed(facts: Facts) -> Explanation | None:
-    """What holds up all mail of this server, and not one recipient's."""
-    meanings = (explain(reason) for reason in facts.reasons)
+def blamed(reasons: Iterable[str], preset: str = "") -> Explanation | None:
+    """What holds up all mail of a server, and not one recipient's, among the reasons why mail was put off."""
+    meanings = (explain(reason, preset) for reason in reasons)
     return next((one for one in meanings if one.exact and one.area not in ("recipient", "none")), None)
 
 

@@ -107,14 +107,16 @@ def _manifest(content: bytes) -> dict:
 
 
 def _maps(text: str) -> tuple[MapDir, ...]:
-    found, rows = [], []
+    found, rows, digests = [], [], []
     for line in text.splitlines():
         if line.count("|") == 4:
             rows.append(line.split("|"))
             continue
-        if rows:
-            (_, mode, owner, _, path), *files = rows
-            listed = {name.rpartition("/")[2]: (mode, owner, int(size)) for _, mode, owner, size, name in files}
-            found.append(MapDir(path.rpartition("/")[2], mode, owner, listed, line.split()[0]))
-        rows = []
+        digests.append(line.split()[0])
+        if len(digests) == 2:
+            if rows:
+                (_, mode, owner, _, path), *files = rows
+                listed = {name.rpartition("/")[2]: (mode, owner, int(size)) for _, mode, owner, size, name in files}
+                found.append(MapDir(path.rpartition("/")[2], mode, owner, listed, *digests))
+            rows, digests = [], []
     return tuple(found)

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from gateway.postfix import paths
 from gateway.postfix.spec import Relay
@@ -75,10 +76,18 @@ class Maps:
     def files(self) -> tuple[File, ...]:
         return tuple(File(self.path(name), content, 0o600) for name, content in self.contents.items())
 
+    @property
+    def seal(self) -> str:
+        """What MapDir.seal is while nobody touched the directory, whoever may have written it."""
+        return hashlib.sha256(self.generation.encode() + self._whole).hexdigest()
+
+    @property
+    def _whole(self) -> bytes:
+        return b"".join(_bytes(self.contents[name]) for name in sorted(self.contents))
+
     def matches(self, there: MapDir, nonce: str) -> bool:
         """Whether the directory on the server holds exactly this, readable by root alone."""
-        whole = b"".join(_bytes(self.contents[name]) for name in sorted(self.contents))
-        digest = hashlib.sha256(nonce.encode() + whole).hexdigest()
+        digest = hashlib.sha256(nonce.encode() + self._whole).hexdigest()
         expected = {name: ("600", "root", len(_bytes(content))) for name, content in self.contents.items()}
         observed = (there.mode, there.owner, dict(there.files), there.digest)
         return observed == ("700", "root", expected, digest)
@@ -105,6 +114,20 @@ def render(relay: Relay, names: tuple[str, ...], key: bytes, *, delimiter: str =
     contents["reply_filter"] = _reply_filter()
     ordered = dict(sorted(contents.items()))
     return Maps(_generation(ordered, key), ordered)
+
+
+@cache
+def form() -> str:
+    """Says how this version of the panel writes tables: another for one that would write any of them differently."""
+    sample = Relay(
+        host="smtp.example.com",
+        port=587,
+        username="login",
+        password=Secret(b"ends in a space "),
+        rewrite="$sender@example.com",
+        root_address="root@example.com",
+    )
+    return render(sample, ("web.example.com", "web", "localhost"), b"form").generation
 
 
 def _generation(contents: Mapping[str, bytes | Secret], key: bytes) -> str:

@@ -98,6 +98,12 @@ def restore(text: str, ours: Mapping[str, str], previous: Mapping[str, list[str]
     return bare + absent, kept
 
 
+def drop(text: str, names: Iterable[str]) -> str:
+    """`text` without any definition of these parameters; comments within one stay."""
+    gone = set(names)
+    return _apply(text, {d.start: (d.end, _comments(d.raw)) for d in definitions(text) if d.name in gone})
+
+
 def unmark(text: str) -> str:
     """`text` without MARK and the blank line `edit` put above it."""
     return re.sub(rf"(^|\n){re.escape(MARK)}\n", "", text, count=1)

@@ -11,8 +11,10 @@ from gateway.postfix.state import Facts
 
 @dataclass(frozen=True)
 class Manifest:
-    """kind: null | kept (see settings.py). settings: our parameters. previous: the text each of them had before us.
+    """kind: null | kept (see settings.py). settings: our parameters. kept: parameters of ours whose value here a person
+    adopted; None: kept away. previous: the text each of both had before us.
 
+    tables: digest of the maps as they were written (Maps.seal). format: how that panel writes maps (files.form).
     written: digests main.cf may have when nobody else touched it. before: digest of main.cf before us, or "absent".
     running, enabled, aliases: whether Postfix ran, was enabled, and /etc/aliases was there. mtas: what we replaced.
     """
@@ -20,6 +22,9 @@ class Manifest:
     kind: str
     generation: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str | None] = field(default_factory=dict)
+    tables: str = ""
+    format: str = ""
     previous: Mapping[str, list[str]] = field(default_factory=dict)
     written: tuple[str, ...] = ()
     before: str = "absent"
@@ -27,6 +32,11 @@ class Manifest:
     enabled: bool = False
     aliases: bool = False
     mtas: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> dict[str, str]:
+        """Parameter -> its value while main.cf is as it should be; "" also for one that is kept away."""
+        return {**self.settings, **{name: value or "" for name, value in self.kept.items()}}
 
     @property
     def theirs(self) -> dict[str, str]:

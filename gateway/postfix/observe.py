@@ -102,12 +102,15 @@ def observe_script(nonce: str) -> str:
 
 
 def _maps(nonce: str) -> str:
-    """Per directory: what is in it and sha256(nonce + all contents in name order), so a secret is never read back."""
+    """Per directory: what is in it and sha256(nonce + all contents in name order), so a secret is never read back; then
+    the same with the directory's name, which the record of whoever wrote it knows."""
     return textwrap.dedent(f"""
         for directory in {paths.MAPS}/*/; do
           [ -d "$directory" ] || continue
+          name=${{directory%/}}; name=${{name##*/}}
           stat -c '%F|%a|%U|%s|%n' "${{directory%/}}" "$directory"*
           {{ printf %s {nonce}; cat "$directory"*; }} 2>/dev/null | sha256sum
+          {{ printf %s "$name"; cat "$directory"*; }} 2>/dev/null | sha256sum
         done
     """)
 

@@ -30,19 +30,23 @@ class _Target:
     text: str
     record: Manifest
 
+    def as_recorded(self, there: Manifest) -> Manifest:
+        """The record with what only tells how an earlier run wrote the same things."""
+        return replace(self.record, written=there.written, tables=there.tables, format=there.format)
+
 
 def _with(facts: Facts, wanted: Wanted, relay: Relay, key: bytes) -> Plan:
     found = manifest.read(facts)
     record = found or manifest.first(facts)
     null = record.kind == "null"
-    target = _target(facts, relay, record, key, fresh=null and found is None)
+    target = _target(facts, relay, dict(wanted.kept), record, key, fresh=null and found is None)
     missing = tuple(name for name in facts.distro.packages if name not in facts.packages)
     write_maps = wanted.force or not any(
         there.name == target.maps.generation and target.maps.matches(there, facts.nonce) for there in facts.maps
     )
     now = maincf.decode(facts.main_cf or b"")
-    rewrite = wanted.force or target.text != now or found != replace(target.record, written=record.written)
-    verb = _verb(facts, target.record.settings, changed=bool(missing) or write_maps or rewrite)
+    rewrite = wanted.force or target.text != now or found != target.as_recorded(record)
+    verb = _verb(facts, maincf.values(target.text), changed=bool(missing) or write_maps or rewrite)
 
     todo: list[Step] = []
     if found is None:
@@ -75,7 +79,9 @@ def _with(facts: Facts, wanted: Wanted, relay: Relay, key: bytes) -> Plan:
     )
 
 
-def _target(facts: Facts, relay: Relay, record: Manifest, key: bytes, *, fresh: bool) -> _Target:
+def _target(
+    facts: Facts, relay: Relay, adopted: dict[str, str | None], record: Manifest, key: bytes, *, fresh: bool
+) -> _Target:
     null = record.kind == "null"
     now = "" if fresh else maincf.decode(facts.main_cf or b"")
     sign = settings.delimiter(relay, facts.distro)
@@ -87,32 +93,50 @@ def _target(facts: Facts, relay: Relay, record: Manifest, key: bytes, *, fresh: 
         if null
         else settings.relay_settings(relay, maps, facts.distro, theirs)
     )
-    dropped = {name: value for name, value in record.settings.items() if name not in wanted}
+    kept = {name: value for name, value in adopted.items() if name in wanted}
+    ours = {name: value for name, value in wanted.items() if name not in kept}
+    dropped = {name: value for name, value in record.ours.items() if name not in wanted}
     base, _ = maincf.restore(now, dropped, record.previous)
-    text = maincf.edit(base, wanted)
+    text = maincf.edit(_keeping(base, kept), ours)
     previous = {**maincf.raws(base, wanted), **{n: raws for n, raws in record.previous.items() if n in wanted}}
-    written = (manifest.digest(text), facts.main_cf_digest)
-    after = replace(record, generation=maps.generation, settings=wanted, previous=previous, written=written)
+    after = replace(
+        record,
+        generation=maps.generation,
+        settings=ours,
+        kept=kept,
+        tables=maps.seal,
+        format=files.form(),
+        previous=previous,
+        written=(manifest.digest(text), facts.main_cf_digest),
+    )
     return _Target(maps, text, after)
+
+
+def _keeping(text: str, kept: dict[str, str | None]) -> str:
+    """`text` with the adopted values. One that has its value is left as it is written, twice or over several lines."""
+    there = maincf.values(text)
+    away = [name for name, value in kept.items() if value is None]
+    other = {name: value for name, value in kept.items() if value is not None and there.get(name) != value}
+    return maincf.edit(maincf.drop(text, away), other)
 
 
 def _before_ours(record: Manifest) -> dict[str, str]:
     """Values our parameters had before us; "" for those that were not set."""
-    return {name: record.theirs.get(name, "") for name in record.settings}
+    return {name: record.theirs.get(name, "") for name in record.ours}
 
 
 def _without_ours(now: str, record: Manifest) -> bytes:
     """main.cf as it would be without us, with what a person has edited in it since."""
     values = maincf.values(now)
-    ours = {name: values.get(name, value) for name, value in record.settings.items()}
+    ours = {name: values.get(name, value) for name, value in record.ours.items()}
     return maincf.encode(maincf.unmark(maincf.restore(now, ours, record.previous)[0]))
 
 
-def _verb(facts: Facts, wanted: dict[str, str], *, changed: bool) -> str:
+def _verb(facts: Facts, after: dict[str, str], *, changed: bool) -> str:
     if not facts.running:
         return "start"
     now = facts.settings
-    moved = any(name in wanted and now.get(name, "") != wanted[name] for name in settings.NEED_RESTART)
+    moved = any(now.get(name, "") != after.get(name, "") for name in settings.NEED_RESTART)
     if facts.stale_chroot or moved:
         return "restart"
     return "reload" if changed or not facts.enabled else ""
@@ -128,7 +152,7 @@ def _without(facts: Facts, wanted: Wanted) -> Plan:
     if ours and removes:
         todo, after = _remove(facts, wanted, record)
     elif ours:
-        todo, after, more = _give_back(facts, found, now)
+        todo, after, more = _give_back(facts, found, dict(wanted.kept), now)
         notes += more
     blocked = refusals.obstacles(facts, wanted, packages=bool(facts.added)) if todo else ()
     if removes and facts.queued and not wanted.purge_queue:
@@ -151,7 +175,9 @@ def _remove(facts: Facts, wanted: Wanted, record: Manifest) -> tuple[list[Step],
     return [*todo, running.forget()], maincf.decode(facts.before_cf or b"")
 
 
-def _give_back(facts: Facts, found: Manifest | None, now: str) -> tuple[list[Step], str, list[str]]:
+def _give_back(
+    facts: Facts, found: Manifest | None, adopted: dict[str, str | None], now: str
+) -> tuple[list[Step], str, list[str]]:
     """Postfix was there before us, so its main.cf returns and the queue stays."""
     todo: list[Step] = []
     after, notes = now, []
@@ -160,7 +186,9 @@ def _give_back(facts: Facts, found: Manifest | None, now: str) -> tuple[list[Ste
         if untouched:
             after = maincf.decode(facts.before_cf)
         else:
-            after, kept = maincf.restore(now, found.settings, found.previous)
+            # Adopted since the record was written: what was there before us returns for these as well.
+            late = {name: value or "" for name, value in adopted.items() if name in found.ours}
+            after, kept = maincf.restore(now, {**found.ours, **late}, found.previous)
             after = maincf.unmark(after)
             notes = [_edited(kept)]
         if after != now:

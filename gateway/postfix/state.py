@@ -19,13 +19,15 @@ class Space:
 
 @dataclass(frozen=True)
 class MapDir:
-    """One directory of maps. files: name -> (mode, owner, size). digest: sha256(nonce + contents in name order)."""
+    """One directory of maps. files: name -> (mode, owner, size). digest: sha256(nonce + contents in name order), seal:
+    sha256(name of the directory + the same)."""
 
     name: str
     mode: str
     owner: str
     files: Mapping[str, tuple[str, str, int]]
     digest: str
+    seal: str = ""
 
 
 @dataclass(frozen=True)
