@@ -1,20 +1,15 @@
 """What of a gateway is worth an alert, in words that are true of every server that fails for the same cause."""
 
-from datetime import datetime, timedelta
-
 from django.urls import reverse
 
-from gateway import symptoms
-from gateway.models import Gateway, Smarthost, TestEmail
-from gateway.providers.replies import explain
+from gateway import drift, symptoms
+from gateway.models import Gateway, Smarthost
+from gateway.providers.replies import Explanation, explain
+from gateway.symptoms import Symptom
 from servers.alerts import raising, relays
-from servers.alerts.models import Limits
 from servers.models import Server
 
-FAILING, DRIFTED, TESTS = "gateway-failing", "gateway-drifted", "tests-failing"
-UNREACHABLE = "server-unreachable"
-HOUR = timedelta(hours=1)
-_FAILED = ("bounced", "deferred")
+FAILING, DRIFTED, UNREACHABLE = "gateway-failing", "gateway-drifted", "server-unreachable"
 
 
 def failing(server: Server, reason: str) -> None:
@@ -58,21 +53,27 @@ def gone(server: Server) -> None:
 def around(server: Server, findings: list[dict]) -> None:
     """What a look found beside the gateway's own settings: mail that waits, clock, disk, the provider's certificate and
     sign-in. findings: those of gateway.drift, of this look; others among them are left alone."""
+    raised, over = _symptoms(server, findings)
+    raising.recovered_from(over, server.pk)
+    _raise(server, raised)
+
+
+def held_up(server: Server, meaning: Explanation) -> None:
+    """Mail of this server waits because of its provider, and no look has seen it yet."""
+    waits = drift.finding("queue", "warn", "", meaning.fix, cause=meaning.cause, area=meaning.area)
+    _raise(server, _symptoms(server, [waits])[0])
+
+
+def _symptoms(server: Server, findings: list[dict]) -> tuple[list[Symptom], list[str]]:
     row = _provider(server) if findings else None
     shared = row is not None and row.server_id is None
-    name = (row.name if shared else row.host) if row else ""
-    raised, over = symptoms.found(findings, provider=name, shared=shared)
-    raising.recovered_from(over, server.pk)
-    for symptom in raised:
-        raising.raise_alert(
-            symptom.kind,
-            server.pk,
-            server=server,
-            cause=symptom.cause,
-            text=symptom.text,
-            hint=symptom.hint,
-            provider=symptom.provider,
-        )
+    return symptoms.found(findings, provider=(row.name if shared else row.host) if row else "", shared=shared)
+
+
+def _raise(server: Server, raised: list[Symptom]) -> None:
+    for one in raised:
+        values = {"cause": one.cause, "text": one.text, "hint": one.hint, "provider": one.provider}
+        raising.raise_alert(one.kind, server.pk, server=server, **values)
 
 
 def unreachable(server: Server, cause: str, text: str, hint: str) -> None:
@@ -87,23 +88,6 @@ def reached(server: Server) -> None:
 def _provider(server: Server) -> Smarthost | None:
     gateway = Gateway.objects.of(server)
     return gateway.applied or gateway.wanted
-
-
-def count_tests(now: datetime) -> None:
-    """Too many failed test emails within an hour are an alert, until an hour has fewer."""
-    limit = Limits.current().failed_tests
-    failed = TestEmail.objects.filter(at__gt=now - HOUR, delivery__in=_FAILED).count()
-    if failed > limit:
-        raising.raise_alert(
-            TESTS,
-            "hour",
-            cause="limit",
-            text="More test emails failed within an hour than the limit allows",
-            hint="The list shows what each server and provider answered.",
-            url=reverse("test-emails"),
-        )
-    else:
-        raising.recovered(TESTS, "hour")
 
 
 def _relay(ident) -> relays.Relay | None:

@@ -35,6 +35,7 @@ _TEXTS = {
     "sign-in-rejected": "{} rejects the sign-in",
 }
 KINDS = tuple(_TEXTS)
+HELD_UP = ("mail-waiting", "sign-in-rejected")  # what a finding that mail waits becomes
 
 
 def found(findings: Iterable[dict], *, provider: str, shared: bool) -> tuple[list[Symptom], list[str]]:

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from gateway import alarms, health, rotation
+from gateway import failed_tests, health, rotation
 
 
 @shared_task(acks_late=False)
@@ -18,4 +18,4 @@ def look() -> None:
 
 @shared_task(acks_late=False)
 def count_tests() -> None:
-    alarms.count_tests(timezone.now())
+    failed_tests.count(timezone.now())

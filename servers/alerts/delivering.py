@@ -57,7 +57,8 @@ def _queue(alert: Alert, now: datetime) -> None:
         mine = Alert.objects.filter(pk=alert.pk, settled=False, told_at=alert.told_at, closed_at=alert.closed_at)
         changes = {"told_at": now, "told_count": alert.count} if event else {}
         if mine.update(**changes, settled=bool(alert.closed_at)) and event:
-            for route in Route.objects.filter(active=True, severity__lte=alert.severity):
+            heard = Route.objects.filter(deliveries__alert=alert).distinct()
+            for route in heard if event == grouping.CLOSED else Route.objects.hearing(alert):
                 _queue_for(route, alert, event, now)
 
 

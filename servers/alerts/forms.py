@@ -32,7 +32,7 @@ class RouteForm(forms.ModelForm):
     class Meta:
         model = Route
         fields = (
-            *("name", "active", "severity", "recipients", "sender", "address", "allow_local"),
+            *("name", "active", "severity", "recipients", "sender", "address", "allow_local", "failed_tests"),
             *("quiet_from", "quiet_until", "zone"),
         )
         widgets = {
@@ -51,7 +51,7 @@ class RouteForm(forms.ModelForm):
 
     field_order = (
         *("name", "recipients", "sender", "provider", "fallback", "address", "new_secret", "new_target"),
-        *("allow_local", "severity", "quiet_from", "quiet_until", "zone", "active"),
+        *("allow_local", "severity", "failed_tests", "quiet_from", "quiet_until", "zone", "active"),
     )
 
     def __init__(self, *args, **kwargs):
@@ -65,6 +65,9 @@ class RouteForm(forms.ModelForm):
             fields["provider"].choices = [("", "Choose"), *relays.choices()]
             fields["fallback"].choices = [("", "None"), *relays.choices()]
             self.initial |= {name: str(getattr(route, name) or "") for name in ("provider", "fallback")}
+        general = Limits.current().failed_tests
+        fields["failed_tests"].widget.attrs["placeholder"] = str(general)
+        fields["failed_tests"].help_text = f"Tells this route when more than so many fail. Empty: the limit, {general}."
         if "new_secret" in fields:
             fields["new_secret"].is_set = bool(route.__dict__.get("secret"))
             fields["new_secret"].help_text = "At least 16 characters. Signs time stamp and body with HMAC-SHA256."
@@ -147,7 +150,8 @@ class LimitsForm(forms.ModelForm):
         min_value=1,
         max_value=100_000,
         label="Failed test emails in an hour",
-        help_text="More than so many raise an alert.",
+        help_text="More than so many raise an alert, told over every route without a number of its own. "
+        "Counted are the panel's test emails, not what else the servers send.",
     )
     worker_minutes = forms.IntegerField(
         min_value=1, max_value=1440, label="Minutes without a worker", help_text="Jobs wait meanwhile."

@@ -39,6 +39,8 @@ class Alert(models.Model):
     text = models.TextField()
     hint = models.TextField(blank=True)
     url = models.CharField(max_length=300, blank=True)  # a page of the panel where it is mended
+    # told only over routes that hear of failed test emails from this many on; null: over all
+    failed_tests = models.PositiveIntegerField(null=True, blank=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True, db_index=True)
     told_at = models.DateTimeField(null=True, blank=True)
@@ -98,6 +100,21 @@ class Trouble(models.Model):
         return self.text
 
 
+class RouteQuerySet(models.QuerySet):
+    def limits(self) -> list[int]:
+        """The numbers of failed test emails that routes in use have of their own."""
+        return list(self.filter(active=True, failed_tests__isnull=False).values_list("failed_tests", flat=True))
+
+    def hearing(self, alert: Alert) -> "RouteQuerySet":
+        """Those in use that are told of this alert."""
+        rows = self.filter(active=True, severity__lte=alert.severity)
+        if alert.failed_tests is None:
+            return rows
+        own = Q(failed_tests=alert.failed_tests)
+        general = Limits.current().failed_tests == alert.failed_tests
+        return rows.filter(own | Q(failed_tests__isnull=True)) if general else rows.filter(own)
+
+
 class Route(models.Model):
     """A way to tell people. What lets somebody in (a webhook's secret, a chat address with its token) is sealed."""
 
@@ -111,6 +128,7 @@ class Route(models.Model):
     way = models.CharField(max_length=10, choices=Way)
     active = models.BooleanField("in use", default=True)
     severity = models.PositiveSmallIntegerField("tells", choices=kinds.SEVERITIES, default=kinds.WARNING)
+    failed_tests = models.PositiveIntegerField("failed test emails in an hour", null=True, blank=True)
     quiet_from = models.TimeField("quiet from", null=True, blank=True)
     quiet_until = models.TimeField("quiet until", null=True, blank=True)
     zone = models.CharField("time zone", max_length=60, default="UTC")
@@ -126,6 +144,8 @@ class Route(models.Model):
     # chat service
     target = SecretField()
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RouteQuerySet.as_manager()
 
     class Meta:
         verbose_name = "alert route"

@@ -23,6 +23,7 @@ def raise_alert(
     hint: str = "",
     url: str = "",
     provider: str = "",
+    failed_tests: int | None = None,
 ) -> None:
     """`subject` (an id) has trouble of this kind. Idempotent while the cause stays the same; another cause moves the
     trouble to that cause's alert.
@@ -30,6 +31,7 @@ def raise_alert(
     cause: a slug; troubles of one kind, cause and provider are one alert. text: one sentence that is true of every
     server of the alert, so without the server's name. hint: what to do. url: a path of the panel where it is done.
     provider: the name of a shared SMTP provider, when it is in `text`: it is hidden from people who may not know it.
+    failed_tests: told only over routes that hear of failed test emails from this many on.
     """
     names = (server.name, server.address) if server else ()
     key = grouping.key(kind, cause, provider, text, names)
@@ -38,7 +40,7 @@ def raise_alert(
         return
     now = timezone.now()
     told = {"cause": cause[:200], "provider": provider[:80], "hint": hint, "url": url[:300], "opened_at": now}
-    told["text"] = grouping.nameless(text, names)
+    told |= {"text": grouping.nameless(text, names), "failed_tests": failed_tests}
     try:
         with transaction.atomic():
             alert = _alert(kind, key, told)

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
 from gateway import alarms, gateways
-from gateway.models import TestEmail
 from servers.alerts import raising, routes
 from servers.alerts.models import Alert, Delivery, Limits, Route
 from servers.jobs import watch
@@ -137,20 +136,6 @@ def test_the_test_button_shows_the_real_answer(administrator_client):
 def test_the_limits_are_kept(administrator_client):
     administrator_client.post(reverse("alert-routes:list"), {"failed_tests": 2, "worker_minutes": 9})
     assert (Limits.current().failed_tests, Limits.current().worker_minutes) == (2, 9)
-
-
-def test_too_many_failed_test_emails_within_an_hour():
-    now = timezone.now()
-    server = factories.ServerFactory()
-    for minutes in (1, 2, 3, 4, 5, 90):
-        TestEmail.objects.create(server=server, at=now - timedelta(minutes=minutes), delivery="bounced")
-    alarms.count_tests(now)
-    assert not Alert.objects.exists()
-    TestEmail.objects.create(server=server, at=now, delivery="deferred")
-    alarms.count_tests(now)
-    assert Alert.objects.open().get().kind == "tests-failing"
-    alarms.count_tests(now + timedelta(hours=2))
-    assert not Alert.objects.open().exists()
 
 
 def test_a_gateway_that_breaks_and_works_again():
