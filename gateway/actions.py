@@ -36,7 +36,7 @@ def _install(run: Run) -> Conclusion:
 
 
 def _relayed(run: Run, smarthost: Smarthost, share: int, relay: Relay) -> Conclusion:
-    asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
+    asked = _wish(run, relay)
     revision, key = smarthost.revision, wanted.digest_key(run.server)
 
     def before_apply(facts: Facts, todo: Plan) -> Conclusion | None:
@@ -63,7 +63,8 @@ def uninstall(run: Run) -> Conclusion:
 
 
 def _uninstall(run: Run) -> Conclusion:
-    asked = Wanted(relay=None, purge_queue=bool(run.options.get("purge_queue")))
+    kept = wanted.kept(Gateway.objects.of(run.server))
+    asked = Wanted(relay=None, purge_queue=bool(run.options.get("purge_queue")), kept=kept)
     key = wanted.digest_key(run.server)
 
     def conclude(facts: Facts, applied: Applied) -> Conclusion:
@@ -96,11 +97,15 @@ def _preview(run: Run, relay: Relay, may: str) -> Conclusion:
     """may: what the account's limits leave for this server."""
     with run.step("observe", "Look at the server"):
         facts = looking.observe(run.connect())
-        asked = Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")))
-        todo = plan(facts, asked, wanted.digest_key(run.server))
+        todo = plan(facts, _wish(run, relay), wanted.digest_key(run.server))
     if may:
         todo = replace(todo, notes=(*todo.notes, f"The account's limits: this server may {may}."))
     return refused(todo) if todo.refusals else shown(todo)
+
+
+def _wish(run: Run, relay: Relay) -> Wanted:
+    kept = wanted.kept(Gateway.objects.of(run.server))
+    return Wanted(relay=relay, replace_mta=bool(run.options.get("replace_mta")), kept=kept)
 
 
 def with_relay(run: Run, smarthost: Smarthost, share: int, then: Callable[[Relay], Conclusion]) -> Conclusion:
@@ -112,7 +117,8 @@ def with_relay(run: Run, smarthost: Smarthost, share: int, then: Callable[[Relay
         return Conclusion(False, f"These values cannot be used: {error}", cause="invalid", hint="Correct the form.")
     except Unreadable as error:
         return Conclusion(False, f"The stored password does not open: {error}", cause="unreadable", hint=error.hint)
-    run.mask(relay.password)
+    for secret in secrets(relay):
+        run.mask(secret)
     return then(relay)
 
 

@@ -33,6 +33,7 @@ class Judged:
     revision: int = 0
     share: int = 0
     findings: tuple[dict, ...] = ()
+    changes: dict[str, list[str | None]] = field(default_factory=dict)
     hint: str = ""
 
 
@@ -95,7 +96,11 @@ def record(
         gateways.broken(server, masked(judged.text))
     around = drift.conditions(facts) if judged.word != "absent" else []
     findings = [{name: masked(text) for name, text in found.items()} for found in [*judged.findings, *around]]
-    diffs = {path: masked(text) for path, text in judged.todo.diffs.items()} if judged.word not in IN_FORCE else {}
+    diffs = {}
+    if judged.word not in IN_FORCE:
+        diffs = {path: masked(text) for path, text in judged.todo.diffs.items()}
+        if judged.changes:
+            diffs[drift.CHANGES] = {name: [v and masked(v) for v in pair] for name, pair in judged.changes.items()}
     oldest = datetime.fromtimestamp(facts.oldest, UTC) if facts.queued and facts.oldest else None
     gateways.looked(server, findings, diffs=diffs, queued=facts.queued, oldest_at=oldest, when=when)
     alarms.around(server, findings)
@@ -113,7 +118,8 @@ def _possible(gateway: Gateway) -> Iterator[tuple[Smarthost, int]]:
 
 
 def _compared(gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> Judged:
-    todo, seen = plan(facts, Wanted(relay=relay), wanted.digest_key(gateway.server)), looking.seen(facts)
+    asked, seen = Wanted(relay=relay, kept=wanted.kept(gateway)), looking.seen(facts)
+    todo = plan(facts, asked, wanted.digest_key(gateway.server))
     as_before = seen.generation == gateway.generation and facts.running
     # The older values are gone, so only the name of the tables in force can tell that they are still those.
     older = row == gateway.applied and gateway.applied_revision != row.revision and not todo.empty
@@ -122,13 +128,12 @@ def _compared(gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> J
         newer = f"{good} The provider's values were changed since: reinstall to use them."
         return Judged("outdated", newer, todo, row, gateway.applied_revision)
     if row == gateway.applied and as_before and drift.panel_changed(facts, todo):
-        names = ", ".join(drift.parameters(todo)[: drift.NAMED])
-        told = f"This version of the panel sets {names or 'main.cf'} differently."
+        told = f"This version of the panel {drift.newly(todo)} differently."
         findings = (drift.finding("newer-panel", "warn", told, "Reinstall when it suits; mail goes on as before."),)
         return Judged("older-panel", f"{good} {told}", todo, row, gateway.applied_revision, findings)
-    if not todo.empty:
-        return _drifted(facts, todo)
-    return Judged("installed", good, todo, row, row.revision)
+    if todo.empty or drift.unrecorded(facts, todo):
+        return Judged("installed", good, todo, row, row.revision)
+    return _drifted(facts, todo)
 
 
 def _drifted(facts: Facts, todo: Plan) -> Judged:
@@ -139,5 +144,6 @@ def _drifted(facts: Facts, todo: Plan) -> Judged:
         f"The server is no longer as it was installed. {told}".strip(),
         todo,
         findings=findings,
+        changes=drift.changes(facts, todo),
         hint="Preview the changes, then reinstall.",
     )

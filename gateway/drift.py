@@ -12,6 +12,7 @@ from gateway.providers.replies import Explanation, explain
 from servers.remote.plan import Plan
 
 NAMED = 5  # parameters; the rest is counted
+CHANGES = "changes"  # beside the paths of Gateway.diffs: what `changes` found
 OLD_MAIL, STUCK_MAIL = 3600, 24 * 3600  # seconds
 TRIED_TWICE = 300  # seconds; Postfix's first pause, so what waits longer for one cause is no hiccup
 CLOCK_OFF = 120  # seconds; the way to the server and back is in it
@@ -58,6 +59,13 @@ def panel_changed(facts: Facts, todo: Plan) -> bool:
         and "packages" not in slugs
         and ("maps" not in slugs or record.format != files.form() and _tables_untouched(facts, record))
     )
+
+
+def newly(todo: Plan) -> str:
+    """What this version of the panel does, where `panel_changed`: "sets biff", "writes the tables"."""
+    if any(step.slug == "maps" for step in todo.steps):
+        return "writes the tables"
+    return f"sets {', '.join(parameters(todo)[:NAMED]) or 'main.cf'}"
 
 
 def unrecorded(facts: Facts, todo: Plan) -> bool:

@@ -131,7 +131,7 @@ def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen, *, s
 def removed(server: Server, seen: Seen, *, forget: bool) -> None:
     """A fresh look found no gateway of ours. forget: what was wanted goes too, and with it an own password."""
     absent = {"applied": None, "state": Gateway.State.ABSENT, "reason": "", "generation": "", "installed_at": None}
-    absent["applied_share"] = 0
+    absent |= {"applied_share": 0, "kept": {}, "signed_in_at": None, "certificate_until": None}
     defaults = absent | _looked(seen, timezone.now()) | {"last_test": {}}
     Gateway.objects.update_or_create(server=server, defaults=defaults)
     alarms.gone(server)

@@ -158,8 +158,9 @@ class Gateway(models.Model):
     applied_password_revision = models.PositiveIntegerField(default=1)  # likewise
     # likewise: among how many servers the account's limits were divided in its main.cf; 0: not told to Postfix
     applied_share = models.PositiveIntegerField(default=0)
-    kept = models.JSONField(default=dict, blank=True)  # main.cf values of somebody else's that a person adopted
-    # the gentle proof of the regular look: when it last signed in, and until when the provider's certificate is valid
+    # main.cf values of somebody else's that a person adopted: parameter -> value, None where it is to be absent
+    kept = models.JSONField(default=dict, blank=True)
+    # the gentle proof of the regular look: when it last tried, and until when the provider's certificate is valid
     signed_in_at = models.DateTimeField(null=True, blank=True)
     certificate_until = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.ABSENT)
@@ -176,7 +177,8 @@ class Gateway(models.Model):
     look_due_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
     oldest_at = models.DateTimeField(null=True, blank=True)  # arrival of the oldest message that waits
     problems = models.JSONField(default=list, blank=True)  # findings of gateway.drift that are not ok
-    diffs = models.JSONField(default=dict, blank=True)  # path -> unified diff, from what is there to what we wrote
+    # path -> unified diff, from what is there to what we wrote; drift.CHANGES -> {parameter: [there, ours]}
+    diffs = models.JSONField(default=dict, blank=True)
 
     objects = GatewayQuerySet.as_manager()
 

@@ -62,6 +62,11 @@ def users(smarthost: Smarthost, joining: Server | None = None) -> int:
     return others.count() + (joining is not None)
 
 
+def kept(gateway: Gateway) -> tuple[tuple[str, str | None], ...]:
+    """The main.cf values a person adopted there, as a plan takes them."""
+    return tuple(gateway.kept.items())
+
+
 def digest_key(server: Server) -> bytes:
     """Keys the digest that names a server's maps directory, so that the name tells nothing about the password in it.
 
