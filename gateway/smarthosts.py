@@ -1,5 +1,6 @@
 """Verbs on SMTP provider accounts. All check the same rules, so page, command line and import cannot differ."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,13 +27,21 @@ class InUse(Exception):
     hint = "Choose another provider on those servers, or uninstall their gateways, then delete it."
 
 
+_hearers: list[Callable[[Smarthost], None]] = []
+
+
+def tell(hearer: Callable[[Smarthost], None]) -> None:
+    """How a floor above learns of every account that is saved: `hearer` is called within the same transaction."""
+    _hearers.append(hearer)
+
+
 @transaction.atomic
 def create(name: str, new: Values, *, by: User | None, default: bool = False) -> Smarthost:
     """A shared provider. Raises ValidationError by field."""
     smarthost = Smarthost(name=name.strip())
     _fill(smarthost, rules.settle(new))
     smarthost.full_clean()
-    smarthost.save()
+    _save(smarthost)
     audit.record(by, "added", smarthost, **_detail(smarthost))
     if default:
         set_default(smarthost, by=by)
@@ -60,7 +69,7 @@ def change(smarthost: Smarthost, name: str, new: Values, *, by: User | None) -> 
     if new.password is not None or wiped:
         old.password_revision = old.revision
     old.full_clean()
-    old.save()
+    _save(old)
     audit.record(by, "changed", old, password_wiped=wiped, **_changes(before, after), **_typed(new))
     return old, wiped
 
@@ -107,7 +116,7 @@ def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None
     smarthost = Smarthost(name=rules.title(new), server=server, confidential=confidential)
     _fill(smarthost, new)
     smarthost.full_clean()
-    smarthost.save()
+    _save(smarthost)
     prune()
     return smarthost
 
@@ -116,6 +125,12 @@ def prune() -> None:
     """Forgets private rows no gateway refers to. Young ones stay: a preview may be waiting for its install button."""
     old = timezone.now() - CANDIDATE_LIFE
     Smarthost.objects.unused().filter(server__isnull=False, created_at__lt=old).delete()
+
+
+def _save(smarthost: Smarthost) -> None:
+    smarthost.save()
+    for hear in _hearers:
+        hear(smarthost)
 
 
 def _fill(smarthost: Smarthost, new: Values, *, wipe: bool = False) -> None:
