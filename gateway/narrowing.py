@@ -6,10 +6,11 @@ from django.db.models.functions import Lower
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
 from controlpanel.web.listing import Filter
-from gateway.models import Gateway, Smarthost
+from gateway import sharing, wanted
+from gateway.models import Gateway, GatewayQuerySet, Smarthost
 
-OWN, EARLIER, BEHIND = "own", "earlier-password", "behind"
-VALUES = [(EARLIER, "On an earlier password"), (BEHIND, "Not up to date")]
+OWN, EARLIER, BEHIND, UNEVEN = "own", "earlier-password", "behind", "uneven"
+VALUES = [(EARLIER, "On an earlier password"), (BEHIND, "Not up to date"), (UNEVEN, "Limits to divide anew")]
 
 
 def filters(viewer: User) -> list[Filter]:
@@ -31,5 +32,12 @@ def _through(servers: QuerySet, value: str) -> QuerySet:
 
 
 def _with_values(servers: QuerySet, value: str) -> QuerySet:
-    found = Gateway.objects.on_earlier_password() if value == EARLIER else Gateway.objects.behind()
-    return servers.filter(pk__in=found.order_by().values("server"))
+    kinds = {EARLIER: Gateway.objects.on_earlier_password, BEHIND: Gateway.objects.behind, UNEVEN: _uneven}
+    return servers.filter(pk__in=kinds[value]().order_by().values("server"))
+
+
+def _uneven() -> GatewayQuerySet:
+    found = Gateway.objects.none()
+    for smarthost in Smarthost.objects.shared():
+        found |= sharing.uneven(smarthost, wanted.share(smarthost))
+    return found

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from controlpanel.access import audit
 from controlpanel.access.models import User
-from gateway import smarthosts
+from gateway import sharing, smarthosts, wanted
 from gateway.bulk import ReinstallForm
 from gateway.models import Gateway, GatewayQuerySet, Smarthost
 from servers.bulk import Sorted, sort_out
@@ -73,9 +73,11 @@ def under_way(smarthost: Smarthost) -> Batch | None:
 
 
 def targets(smarthost: Smarthost) -> ServerQuerySet:
-    """Who is reached by a roll-out: servers that run on this provider, shall go on to, and are behind its values."""
+    """Who is reached by a roll-out: servers that run on this provider, shall go on to, and are behind its values or
+    keep another share of its limits than they would be given now."""
     behind = Gateway.objects.behind().filter(applied=smarthost)
-    return Server.objects.live().filter(pk__in=behind.values("server"))
+    uneven = sharing.uneven(smarthost, wanted.share(smarthost))
+    return Server.objects.live().filter(pk__in=(behind | uneven).values("server"))
 
 
 def sorted_out(smarthost: Smarthost, *, try_all: bool = False) -> Sorted:

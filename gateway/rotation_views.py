@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import rotation
+from gateway import rotation, sharing
 from gateway.models import Smarthost
 from gateway.rotation_forms import RollOutForm
 from servers.fields import Unreadable
@@ -52,6 +52,7 @@ def _roll_out(smarthost: Smarthost, found, form: RollOutForm, try_all: bool) -> 
     return {
         "smarthost": smarthost,
         "use": rotation.use(smarthost),
+        "division": sharing.division(smarthost),
         "count": count,
         "left_out": out,
         "form": form,

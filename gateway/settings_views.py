@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import guessing, overrides, rotation, rules, smarthosts, values
+from gateway import guessing, overrides, rotation, rules, sharing, smarthosts, values, wanted
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
 from gateway.providers import limits, presets
@@ -95,9 +95,10 @@ def delete(request: HttpRequest, pk) -> HttpResponse:
 def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
     context = {"form": form, "smarthost": form.smarthost, "preset": form.preset, "presets": overrides.labels()}
     use = rotation.use(form.smarthost) if form.smarthost else None
-    context["share"] = limits.share(form.preset, use.installed + use.waiting if use else 1)
+    context["share"] = limits.share(form.preset, wanted.users(form.smarthost) if use else 1)
     if use:
         context |= {"use": use, "under_way": rotation.under_way(form.smarthost)}
+        context |= {"division": sharing.division(form.smarthost), "reached": rotation.targets(form.smarthost).count()}
     if request.method != "POST":
         return page.render(request, FORM, context)
     saved = form.save(by=request.user) if form.is_valid() else None

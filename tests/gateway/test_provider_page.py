@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from gateway.models import Smarthost
+from gateway.models import Gateway, Smarthost
 from gateway.providers import presets
 from tests.factories import GatewayFactory, SmarthostFactory
 
@@ -41,10 +41,47 @@ def test_every_preset_has_a_page_that_says_it_is_a_survey(admin, preset):
     assert ("What it wants in DNS" in page) == (preset.dns is not None)
 
 
-def test_servers_that_share_an_account_are_told_their_share(admin):
-    shared = SmarthostFactory(preset="m365", host="smtp.office365.com", username="box@example.com")
+@pytest.fixture
+def account():
+    return SmarthostFactory(preset="m365", host="smtp.office365.com", username="box@example.com")
+
+
+def shown(admin, account) -> str:
+    return " ".join(admin.get(reverse("smarthosts:edit", args=[account.pk])).content.decode().split())
+
+
+def test_servers_that_share_an_account_are_told_their_share(admin, account):
     for _ in range(4):
-        GatewayFactory(wanted=shared)
-    page = admin.get(reverse("smarthosts:edit", args=[shared.pk])).content.decode()
-    assert "4 servers share it, so each may use 1 connection, one message every 8 seconds" in page
+        GatewayFactory(wanted=account)
+    page = shown(admin, account)
+    assert "4 servers share it: each may hand over one message every 8 seconds" in page
     assert "smtp_destination_rate_delay = 8s" in page
+    assert "Divide the limits anew" not in page  # nothing is installed yet
+
+
+def test_servers_on_an_earlier_share_are_counted_named_and_reached(admin, account):
+    early = [GatewayFactory(wanted=account, working=True, applied_share=share) for share in (0, 1, 1)]
+    GatewayFactory(wanted=account, working=True, applied_share=4)
+    page = shown(admin, account)
+    said = "1 server keeps no limits yet and 2 servers keep limits for 1 server; the account is divided among 4 now."
+    assert said in page and "Divide the limits anew on 3 servers" in page
+    found = admin.get(reverse("servers:list"), {"provider": account.pk, "values": "uneven"}).content.decode()
+    assert {row.server.name for row in early} == {
+        row.server.name for row in Gateway.objects.all() if row.server.name in found
+    }
+    asked = admin.get(reverse("smarthosts:roll-out", args=[account.pk])).content.decode()
+    assert "each server may then hand over one message every 8 seconds" in asked
+
+
+def test_a_smaller_share_than_needed_is_safe_and_said_quietly(admin, account):
+    GatewayFactory(wanted=account, working=True, applied_share=8)
+    page = shown(admin, account)
+    assert "1 server keeps limits for 8 servers; the account is divided among 1 now." in page
+    assert "state-warn" not in page.partition('id="smarthost-use"')[2].partition("</section>")[0]
+
+
+def test_an_even_division_needs_no_word(admin, account):
+    for _ in range(3):
+        GatewayFactory(wanted=account, working=True, applied_share=4)
+    page = shown(admin, account)
+    assert "divided among" not in page and "Divide the limits anew" not in page
