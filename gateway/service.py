@@ -1,7 +1,7 @@
 """The email gateway as a service of the catalogue."""
 
 from controlpanel.access.gate import Permission
-from gateway import actions, checking, diagnosing, discretion, gateways, mending, narrowing, panel, sending
+from gateway import actions, checking, comparing, diagnosing, discretion, gateways, mending, narrowing, panel, sending
 from servers.catalog import Action, Bulk, Service
 
 
@@ -11,7 +11,7 @@ def _action(slug: str, label: str, done: str, run, **kinds) -> Action:
 
 TEST_COLUMNS = (("Accepted", "delivery"), ("Reply", "reply"), ("Seconds", "seconds"))
 PORTS = tuple((f"Port {port}", f"port_{port}") for port in (25, 465, 587, 2525, 2587))
-DIAGNOSIS_COLUMNS = (*PORTS, ("Use instead", "instead"))
+DIAGNOSIS_COLUMNS = (("Cloud", "cloud"), *PORTS, ("Other ports", "other_ports"), ("Use instead", "instead"))
 
 
 def _bulk(slug: str, label: str, form: str, permission: Permission = Permission.RUN, **kinds) -> Bulk:
@@ -35,6 +35,7 @@ SERVICE = Service(
             diagnosing.diagnose,
             mutating=False,
             columns=DIAGNOSIS_COLUMNS,
+            together=comparing.TOGETHER,
         ),
     ),
     panel="gateway/panel.html",
@@ -49,6 +50,7 @@ SERVICE = Service(
         _bulk("test", "Send test email", "BulkTestForm", front=True, at="from"),
         _bulk("check", "Check email gateway", "CheckForm", front=True),
         _bulk("diagnose", "Diagnose email gateway", "DiagnoseForm"),
+        Bulk("use-port", "Use another port", "gateway.port_bulk.UsePortForm", Permission.RUN),
         _bulk("preview", "Preview changes", "PreviewForm"),
         _bulk("load-defaults", "Load default values", "LoadDefaultsForm", Permission.SETTINGS, at="for"),
         _bulk("uninstall", "Uninstall email gateway", "UninstallForm", danger=True, at="from"),

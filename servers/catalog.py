@@ -10,11 +10,26 @@ from django.db.models import Q
 from controlpanel.access.gate import Permission
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from controlpanel.access.models import User
     from controlpanel.web.listing import Filter
     from servers.jobs.models import Job
     from servers.jobs.run import Conclusion, Run
     from servers.models import Server
+
+
+@dataclass(frozen=True)
+class Together:
+    """What the jobs of a batch say together, shown above their list and kept in the report.
+
+    found:    (viewer, finished jobs he may see) -> JSON, empty while there is nothing to say; the same number of
+              queries for one job and for many.
+    template: shows it, as `together`.
+    """
+
+    found: "Callable[[User, QuerySet], list]"
+    template: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class Action:
     run:       does it, on a worker. Raises servers.remote errors freely: the runner turns them into an outcome.
     columns:   (heading, key of the result) of what is compared server by server on the page of a batch and in its
                report; a value that is one of the panel's words for a state is shown as that state.
+    together:  what is said of all of them at once.
     """
 
     slug: str
@@ -39,6 +55,7 @@ class Action:
     mutating: bool = True
     danger: bool = False
     columns: tuple[tuple[str, str], ...] = ()
+    together: Together | None = None
 
 
 @dataclass(frozen=True)

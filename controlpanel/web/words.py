@@ -51,6 +51,7 @@ LOOKS: dict[str, Look] = {
     "open": Look("Open", "good", "plug-connected"),
     "refused": Look("Refused", "warn", "ban"),
     "silent": Look("Silent", "warn", "hourglass"),
+    "intercepted": Look("Somebody else", "bad", "shield-x"),
     "spreading": Look("Spreading", "busy", "clock"),
     "optional": Look("Optional", "calm", "circle-check"),
     # one email

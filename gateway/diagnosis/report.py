@@ -5,6 +5,7 @@ from gateway.diagnosis.values import Asked, Verdict
 from gateway.proof.scene import Scene
 from gateway.proof.values import Proof, Relay, Stage
 from gateway.providers.replies import explain
+from servers.remote import cloud
 
 PUBLIC = "Type the name of an SMTP server on the internet."
 WAYS = {
@@ -100,7 +101,8 @@ def fine(asked: Asked, stages: tuple[Stage, ...]) -> str:
 def result(
     asked: Asked, found: Scan, stages: tuple[Stage, ...], proof: Proof, said: tuple[str, ...], verdict: Verdict | None
 ) -> dict:
-    """{"diagnosis": …}, and the flat values that a batch compares server by server."""
+    """{"diagnosis": …}, and the small values that a batch compares: flat ones for its columns, and "tried": {"port",
+    "states": {port: state}, "instead": [port, tls] or None} for what its servers say together."""
     blocker = next((stage for stage in stages if stage.state == "fail"), None)
     whole = {
         "host": asked.host,
@@ -112,13 +114,18 @@ def result(
         "transcript": list(proof.transcript),
         "notes": list(said),
     }
-    flat = {f"port_{port}": _state(found, port) for port in _SHOWN if found.seen}
+    states = {port: _state(found, port) for port in sorted({one.port for one in found.seen})}
+    others = [f"{port} {state}" for port, state in states.items() if port not in _SHOWN]
+    flat = {f"port_{port}": states.get(port, "") for port in _SHOWN if found.seen}
+    flat |= {"cloud": cloud.label(asked.cloud), "other_ports": ", ".join(others)}
+    flat["tried"] = {"port": asked.port, "states": states, "instead": None}
     if verdict is None:
         return flat | {"diagnosis": whole}
     way = verdict.way
     if way is not None:
         whole["instead"] = {"port": way.port, "tls": way.tls, "label": way.label}
         flat["instead"] = f"{way.port} {way.tls}"
+        flat["tried"]["instead"] = [way.port, way.tls]
     explained = {"slug": verdict.slug, "cause": verdict.cause, "fix": verdict.fix, "area": verdict.area}
     evidence = blocker.evidence if blocker else ""
     return flat | {"diagnosis": whole, "explanation": explained, "evidence": evidence}

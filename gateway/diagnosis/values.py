@@ -17,8 +17,9 @@ class Way:
 
 @dataclass(frozen=True)
 class Asked:
-    """The way that was chosen. own_name: what the server calls itself. ports: where the provider is known to answer, the
-    preferred first; none where that is not known. cloud: slug of servers.remote.cloud, "" for an unknown network."""
+    """The way that was chosen. own_name: what the server calls itself. ports: where the provider is known to answer,
+    the preferred first; none where that is not known. cloud: slug of servers.remote.cloud, "" for an unknown network.
+    """
 
     host: str
     port: int

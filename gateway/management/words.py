@@ -2,7 +2,9 @@
 
 import sys
 
-from gateway import rotation, rules, values
+from django.db.models import QuerySet
+
+from gateway import comparing, rotation, rules, values
 from gateway.models import Gateway, Smarthost
 from servers.jobs.models import Batch
 from servers.management import console
@@ -96,8 +98,15 @@ def print_previews(batch: Batch, out) -> None:
 
 
 def print_diagnoses(batch: Batch, out) -> None:
-    """What stands in the way, what helps, the stages and the ports, server by server."""
-    for job in batch.jobs.select_related("server").order_by("server__name"):
+    """What stands in the way, what helps, the stages and the ports, server by server; of several, also together."""
+    jobs = batch.jobs.order_by("server__name")
+    _print_each(jobs, out)
+    if jobs.count() > 1:
+        out.write("\n".join(comparing.lines(comparing.groups(jobs))))
+
+
+def _print_each(jobs: QuerySet, out) -> None:
+    for job in jobs.select_related("server"):
         found = job.result.get("diagnosis", {})
         out.write(f"\n{job.server}: {job.outcome}")
         if job.hint:

@@ -1,4 +1,4 @@
-"""A cause by its slug: those of the catalogue of replies, and those only a diagnosis can tell (`data/verdicts.toml`)."""
+"""A cause by its slug: of the catalogue of replies, or one that only a diagnosis can tell (`data/verdicts.toml`)."""
 
 import tomllib
 from functools import cache

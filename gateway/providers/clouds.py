@@ -14,7 +14,8 @@ _DATA = Path(__file__).parent / "data" / "clouds.toml"
 @dataclass(frozen=True)
 class Policy:
     """slug: of servers.remote.cloud. blocked: outgoing ports. policy: what it does, after its name. ask: how a port is
-    opened, in whole sentences. where: the cloud's page about it, or "". source, verified: where and when it was read."""
+    opened, in whole sentences. where: the cloud's page about it, or "". source, verified: where and when it was read.
+    """
 
     slug: str
     blocked: tuple[int, ...]

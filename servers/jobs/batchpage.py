@@ -81,12 +81,15 @@ def context(
     seen = Discretion(viewer, {job.server_id for job in (*rows, *examples.values())})
     failed = tally.finished - tally.succeeded
     again = to_retry(jobs).count() if failed else 0
+    together, together_template = report.together(jobs, batch.action, viewer) if tally.finished else ([], "")
     return _summary(batch, tally, viewer) | {
         "listing": listing,
         "rows": _rows(rows, batch, seen, pause),
         "columns": [heading for heading, _ in report.columns(batch.action)],
         "counts": _counts(tally, listing, any(job.mutating for job in rows)),
         "incidents": incidents.shown(troubles, examples, seen, viewer, batch.action),
+        "together": together,
+        "together_template": together_template,
         "poll_url": listing.url(page=listing.page.number, seen=version),
         "more_incidents": len(troubles) > incidents.SHOWN,
         "policy": telling.policy(batch),

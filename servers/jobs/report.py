@@ -9,7 +9,7 @@ from controlpanel.access.models import User
 from servers import catalog
 from servers.jobs import verdicts
 from servers.jobs.discretion import told
-from servers.jobs.models import Job
+from servers.jobs.models import FINISHED, Job
 
 FIXED = ("server", "address", "state", "changed", "outcome", "cause", "hint", "seconds", "started", "finished")
 _AT_ONCE = 2000  # rows in memory
@@ -21,6 +21,16 @@ def columns(action: str) -> tuple[tuple[str, str], ...]:
         return catalog.find(action)[1].columns
     except catalog.UnknownAction:
         return ()
+
+
+def together(jobs: QuerySet, action: str, viewer: User) -> tuple[list, str]:
+    """What the finished ones say together (JSON), and the template that shows it; nothing where the action does not
+    say."""
+    try:
+        asked = catalog.find(action)[1].together
+    except catalog.UnknownAction:
+        asked = None
+    return (asked.found(viewer, jobs.filter(status__in=FINISHED)), asked.template) if asked else ([], "")
 
 
 def header(action: str) -> list[str]:

@@ -49,7 +49,9 @@ def test_every_entry_of_the_catalogue_is_a_form_of_an_action_that_exists(adminis
 @pytest.mark.parametrize("entry", SERVICE.bulk, ids=lambda entry: entry.slug)
 def test_who_is_left_out_costs_the_same_for_one_server_and_for_many(entry, administrator):
     SmarthostFactory(default=True)
-    form = import_string(entry.form)({"recipient": "a@example.com"}, viewer=administrator)
+    form = import_string(entry.form)(
+        {"recipient": "a@example.com", "port": 2525, "tls": "starttls"}, viewer=administrator
+    )
     assert form.is_valid()
 
     def queries() -> int:

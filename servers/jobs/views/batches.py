@@ -70,6 +70,7 @@ def report_json(request: HttpRequest, pk: int) -> HttpResponse:
         "stopped": found.stopped_reason,
         "verdict": verdicts.grade(counted).sentence,
         "counts": {word: counted.of(word) for word in verdicts.ALL},
+        "together": report.together(jobs, found.action, request.user)[0],
         "servers": [dict(zip(keys, row, strict=True)) for row in report.rows(jobs, found.action, request.user)],
     }
     headers = {"Content-Disposition": f'attachment; filename="batch-{pk}.json"', "X-Content-Type-Options": "nosniff"}
