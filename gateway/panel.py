@@ -6,7 +6,7 @@ from django.http import HttpRequest, QueryDict
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
-from gateway import choice, gateways, mailtest, rules, values
+from gateway import choice, gateways, mailtest, rules, values, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.providers.preset import Preset
 from gateway.server_forms import ChoiceForm, OwnForm, TestForm
@@ -16,7 +16,7 @@ from servers.models import Server
 
 CHANGES = ("gateway.install", "gateway.reinstall", "gateway.uninstall")
 DIAGNOSES = ("gateway.diagnose",)
-CARRIED = (*values.FREE, "port", "tls")  # a diagnosis proposes a port
+CARRIED = (*values.FREE, "host", "port", "tls")  # a diagnosis proposes a port, drift the server mail goes to by now
 OTHER_MTA, QUEUED_MAIL = "other-mta", "queued-mail"  # the refusals a person can answer with a consent
 
 
@@ -58,6 +58,8 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "gateway_state": hidden.state(server.pk, gateways.state_of(gateway)),
         "problems": hidden.hide(server.pk, gateway.problems),
         "provider": choice.named(gateway.applied, user) if gateway.applied else "",
+        "allowance": wanted.allowance(gateway),
+        "sharers": _sharers(gateway, user),
         "live_job": Job.objects.live().filter(server=server, action__startswith="gateway.", mutating=True).first(),
         "groups": choice.offered(user, gateway),
         "choice": shown.choice,
@@ -106,6 +108,12 @@ def _test_preset(gateway: Gateway, user: User) -> Preset | None:
     if gateway.applied is None or not choice.knows_details(gateway.applied, user):
         return None
     return rules.preset_of(gateway.applied.preset)
+
+
+def _sharers(gateway: Gateway, user: User) -> int:
+    """Among how many servers the account in force is divided, for whom may know."""
+    known = gateway.applied is not None and choice.knows_details(gateway.applied, user)
+    return gateway.applied_share if known else 0
 
 
 def _details(picked: choice.Choice, user: User) -> Smarthost | None:

@@ -26,7 +26,6 @@ class Division:
 
 
 def division(smarthost: Smarthost) -> Division:
-    """In two statements at most."""
     share = limits.share(rules.preset_of(smarthost.preset), wanted.users(smarthost))
     rows = uneven(smarthost, share.divisor).filter(server__archived_at__isnull=True)
     found = list(rows.values_list("applied_share").annotate(Count("pk")).order_by("applied_share"))
