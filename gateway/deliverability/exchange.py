@@ -14,20 +14,21 @@ import dns.query
 Question = tuple[str, str]  # a name without last dot, "TXT" | "MX" | …
 SILENT, UNREADABLE = "did not answer in time", "gave an answer that could not be read"
 UNFIT = "cannot be asked for such a name"
+RECURSE, UNCHECKED = int(dns.flags.RD), int(dns.flags.RD | dns.flags.CD)
 _CUT = "was cut short"
 _NUMBERS, _LARGEST = range(1 << 16), 65535
 _TC = 0x02  # in the third byte of a message
 
 
 def exchange(
-    server: str, port: int, questions: Sequence[Question], *, timeout: float, recursive: bool = True
+    server: str, port: int, questions: Sequence[Question], *, timeout: float, flags: int = RECURSE
 ) -> list[dns.message.Message | str]:
     """What `server` says to each question, in their order: a response, or why none (SILENT, UNREADABLE, UNFIT).
 
-    timeout: seconds for all of them together. recursive: whether it may ask on for us."""
+    timeout: seconds for all of them together. flags: of the header, such as RECURSE."""
     until = time.monotonic() + timeout
     numbers = SystemRandom().sample(_NUMBERS, len(questions))
-    made = {number: _query(number, *asked, recursive) for number, asked in zip(numbers, questions, strict=True)}
+    made = {number: _query(number, *asked, flags) for number, asked in zip(numbers, questions, strict=True)}
     queries = {number: query for number, query in made.items() if query}
     replies = dict.fromkeys(made.keys() - queries.keys(), UNFIT) | _by_udp(server, port, queries, until)
     for number, reply in replies.items():
@@ -36,14 +37,11 @@ def exchange(
     return [replies.get(number, SILENT) for number in numbers]
 
 
-def _query(number: int, name: str, kind: str, recursive: bool) -> dns.message.QueryMessage | None:
+def _query(number: int, name: str, kind: str, flags: int) -> dns.message.QueryMessage | None:
     try:
-        query = dns.message.make_query(f"{name}.", kind, id=number)
+        return dns.message.make_query(f"{name}.", kind, id=number, flags=flags)
     except (dns.exception.DNSException, ValueError):  # records of strangers name hosts that are none
         return None
-    if not recursive:
-        query.flags &= ~dns.flags.RD
-    return query
 
 
 def _by_udp(server: str, port: int, queries: dict, until: float) -> dict[int, dns.message.Message | str]:

@@ -8,6 +8,8 @@ import dns.rdatatype
 
 from gateway.deliverability.answers import EMPTY, FOUND, NXDOMAIN, Answer
 
+CIRCLE = "its aliases lead in a circle"
+
 
 def is_answer(reply: dns.message.Message) -> bool:
     """A yes or a no; anything else says nothing about the name."""
@@ -19,21 +21,25 @@ def is_authoritative(reply: dns.message.Message) -> bool:
 
 
 def read(response: dns.message.Message, name: str, kind: str) -> Answer:
-    asked, alias, ttl = dns.name.from_text(f"{name}."), "", None
-    wanted = dns.rdatatype.from_text(kind)
-    for _ in range(9):
+    """Follows aliases as far as the message goes; where they lead in a circle, asking again brings nothing."""
+    asked, aliases, ttls = dns.name.from_text(f"{name}."), [], []
+    wanted, detail = dns.rdatatype.from_text(kind), ""
+    while True:
         rrset = response.get_rrset(response.answer, asked, 1, wanted)
+        alias = _name(aliases[0]) if aliases else ""
         if rrset is not None:
-            values = tuple(_text(rdata, kind) for rdata in rrset)
-            return Answer(FOUND, values, rrset.ttl if ttl is None else min(ttl, rrset.ttl), alias)
+            return Answer(FOUND, tuple(_text(rdata, kind) for rdata in rrset), min([rrset.ttl, *ttls]), alias)
         cname = response.get_rrset(response.answer, asked, 1, dns.rdatatype.CNAME)
-        if cname is None or kind == "CNAME":
+        if cname is None:
             break
         asked = cname[0].target
-        ttl = cname.ttl if ttl is None else min(ttl, cname.ttl)
-        alias = alias or str(asked).rstrip(".").lower()
+        if asked in aliases:
+            detail = CIRCLE
+            break
+        aliases.append(asked)
+        ttls.append(cname.ttl)
     gone = response.rcode() == dns.rcode.NXDOMAIN
-    return Answer(NXDOMAIN if gone else EMPTY, ttl=_negative(response), alias=alias)
+    return Answer(NXDOMAIN if gone else EMPTY, ttl=_negative(response), alias=alias, detail=detail)
 
 
 def _negative(response: dns.message.Message) -> int:
@@ -46,5 +52,9 @@ def _text(rdata, kind: str) -> str:
     if kind == "TXT":
         return b"".join(rdata.strings).decode("latin-1")
     if kind == "MX":
-        return f"{rdata.preference} {str(rdata.exchange).rstrip('.').lower() or '.'}"
-    return str(rdata).rstrip(".").lower() if kind in ("CNAME", "NS", "PTR") else str(rdata)
+        return f"{rdata.preference} {_name(rdata.exchange) or '.'}"
+    return _name(rdata) if kind in ("CNAME", "NS", "PTR") else str(rdata)
+
+
+def _name(name) -> str:
+    return str(name).rstrip(".").lower()

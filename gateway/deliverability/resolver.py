@@ -3,18 +3,20 @@
 import ipaddress
 import time
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 import dns.message
 import dns.resolver
 
 from gateway.deliverability import reading
 from gateway.deliverability.answers import FOUND, NXDOMAIN, UNKNOWN, Answer, valid_name
-from gateway.deliverability.exchange import SILENT, Question, exchange
+from gateway.deliverability.exchange import SILENT, UNCHECKED, Question, exchange
 from gateway.deliverability.findings import Spread
 
 TIMEOUT, DEADLINE, QUESTIONS, SERVERS = 2.0, 25.0, 250, 3
 _SPENT = Answer(UNKNOWN, detail="the check had asked enough")
 _REFUSED = Answer(UNKNOWN, detail="the resolver answered SERVFAIL or refused")
+_FORGED = Answer(UNKNOWN, detail="its DNSSEC signatures are wrong, so resolvers refuse to tell it")
 
 
 class Known:
@@ -152,21 +154,33 @@ class Asking:
                 break
             replies = exchange(server, self._port, left, timeout=self._patience())
             found |= {key: _judge_reply(reply, *key) for key, reply in zip(left, replies, strict=True)}
-        return found
+        return found | self._forged([key for key in keys if found[key] is _REFUSED])
+
+    def _forged(self, refused: list[Question]) -> dict[Question, Answer]:
+        """Those that the first resolver tells once it need not look at signatures."""
+        asked = self._afford(refused)
+        if not asked:
+            return {}
+        replies = exchange(self._resolvers[0], self._port, asked, timeout=self._patience(), flags=UNCHECKED)
+        pairs = zip(asked, replies, strict=True)
+        return {key: _FORGED for key, reply in pairs if _is_message(reply) and reading.is_answer(reply)}
 
     def _ask_source(self, keys: Iterable[Question]) -> None:
         """Sees to it that `_sourced` holds each of them: the resolver's answer where no server of the zone speaks for
         the name, because it is unreachable or has delegated it on."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self._sourced]
         found = self._at_source([key for key in wanted if valid_name(key[0])])
-        aliases = {key: (a.alias, key[1]) for key, a in found.items() if a.alias and not a.values and key[1] != "CNAME"}
+        followed = {
+            key: a for key, a in found.items() if a.alias and not a.values and not a.detail and key[1] != "CNAME"
+        }
+        aliases = {key: (answer.alias, key[1]) for key, answer in followed.items()}
         self._ask_resolver([*aliases.values(), *(key for key in wanted if key not in found)])
         for key in wanted:
             answer = found.get(key) or self._cached[key]
             if key in aliases:
                 target = self._cached[aliases[key]]
                 answer = Answer(target.status, target.values, answer.ttl, answer.alias, target.detail)
-            self._sourced[key] = answer
+            self._sourced[key] = _FORGED if self._cached.get(key) is _FORGED else answer
 
     def _at_source(self, keys: list[Question]) -> dict[Question, Answer]:
         found: dict[Question, Answer] = {}
@@ -174,11 +188,11 @@ class Asking:
             asked = self._afford(key for key in keys if key not in found)
             if not asked:
                 break
-            replies = exchange(server, self._port, asked, timeout=self._patience(), recursive=False)
+            replies = exchange(server, self._port, asked, timeout=self._patience(), flags=0)
             if all(reply == SILENT for reply in replies):
                 self.servers.remove(server)  # silent once is enough
             for key, reply in zip(asked, replies, strict=True):
-                if isinstance(reply, dns.message.Message) and reading.is_authoritative(reply):
+                if _is_message(reply) and reading.is_authoritative(reply):
                     found[key] = reading.read(reply, *key)
         return found
 
@@ -194,6 +208,10 @@ def _resolvers(given: dns.resolver.Resolver | None) -> tuple[list[str], int]:
 
 def _key(name: str, kind: str) -> Question:
     return name.lower().rstrip("."), kind
+
+
+def _is_message(reply: dns.message.Message | str) -> TypeGuard[dns.message.Message]:
+    return isinstance(reply, dns.message.Message)
 
 
 def _judge_reply(reply: dns.message.Message | str, name: str, kind: str) -> Answer:
