@@ -96,7 +96,7 @@ def judge(
         why = "The DMARC record: it asks receivers for nothing yet. Add rua=mailto:… for their reports."
         wanted = record(f"_dmarc.{listed}", listed, "TXT", "v=DMARC1; p=none", why)
         return [said(WARN, "missing", f"{domain} has no DMARC record.", hint=hint)], [wanted]
-    findings = _record(policy, said)
+    findings = _record(domain, policy, said)
     if policy.organisation != listed:
         what = f"New and old receivers find different organisations: {policy.organisation} and {listed}."
         hint = "The first is found by the tree walk of RFC 9989, the second by the public suffix list. "
@@ -107,8 +107,9 @@ def judge(
     return findings, []
 
 
-def _record(policy: Policy, said) -> list[Finding]:
-    wanted = policy.tag("p", "none").lower()
+def _record(domain: str, policy: Policy, said) -> list[Finding]:
+    own = policy.tag("p", "none")
+    wanted = (own if policy.at == domain else policy.tag("sp", own)).lower()
     where = f"_dmarc.{policy.at}: {policy.text}"
     faults = [f"{n}={policy.tag(n)}" for n in ("p", "sp", "np") if policy.tag(n, "none").lower() not in POLICIES]
     faults += [f"{n}={policy.tag(n)}" for n in ("adkim", "aspf") if policy.tag(n, "r").lower() not in ("r", "s")]
