@@ -14,13 +14,20 @@ import dns.zone
 
 
 class Server:
-    """zones: {origin: zone file text}. silent: it never answers. refusing: {name} that get SERVFAIL."""
+    """zones: {origin: zone file text}. silent: it never answers. plain: it knows no EDNS.
+    refusing: {name} that get SERVFAIL."""
 
     def __init__(self, zones: dict[str, str], port: int = 0, address: str = "127.0.0.1"):
         self.zones = {dns.name.from_text(o): dns.zone.from_text(t, o, relativize=False) for o, t in zones.items()}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
-        self.port, self.silent, self.refusing, self.asked = self.socket.getsockname()[1], False, set(), []
+        self.port, self.silent, self.plain, self.refusing, self.asked = (
+            self.socket.getsockname()[1],
+            False,
+            False,
+            set(),
+            [],
+        )
 
     def serve(self) -> None:
         while True:
@@ -39,6 +46,10 @@ class Server:
         response, asked = dns.message.make_response(query), query.question[0]
         response.flags |= dns.flags.AA | dns.flags.RA
         name = asked.name
+        if self.plain and query.edns >= 0:
+            response.use_edns(False)
+            response.set_rcode(dns.rcode.FORMERR)
+            return response
         if str(name).rstrip(".") in self.refusing:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response
