@@ -1,6 +1,7 @@
 """A mail server and a web server on this machine, and an account the routes may send through."""
 
 import http.server
+import socket
 import threading
 from types import SimpleNamespace
 
@@ -65,3 +66,13 @@ def receiver():
     yield got
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def panel_side(fleet, monkeypatch):
+    """The panel as a neighbour of the real providers: their names resolve and their CA is trusted."""
+    known = {record.name: record.value for record in fleet.records()}
+    asked = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args, **how: asked(known.get(host, host), *args, **how))
+    monkeypatch.setenv("SSL_CERT_FILE", str(fleet.directory / "ca.pem"))
+    return fleet

@@ -54,6 +54,7 @@ class Provider(Machine):
         self.own_records = self.records = records
         self.own_accounts = accounts
         self.accounts = {account.login: account for account in accounts}
+        self.down = False
 
     def prepare(self) -> None:
         super().prepare()
@@ -75,6 +76,15 @@ class Provider(Machine):
         mail = self.root / "var/mail/fleet"
         mail.mkdir()
         os.chown(mail, int(uid), int(gid))
+
+    def stop_mail(self) -> None:
+        """An outage: every mail port refuses connections, and names still resolve."""
+        self.down = True
+        self.run(["systemctl", "stop", "postfix"])
+
+    def start_mail(self) -> None:
+        self.run(["systemctl", "start", "postfix"])
+        self.down = False
 
     def add_user(self, login: str, password: str, senders: Iterable[str]) -> Account:
         """A login that may send as `senders` (addresses or @domains); replaces one of the same name.
@@ -134,6 +144,8 @@ class Provider(Machine):
 
     def restore(self) -> None:
         """As it was at first: the fleet's own account, recipients and names; no mail."""
+        if self.down:
+            self.start_mail()
         self.accounts = {account.login: account for account in self.own_accounts}
         self.set_recipients()
         self.publish_accounts()
