@@ -2,14 +2,30 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from gateway.deliverability import dkim, dmarc, spfcheck
+from gateway.deliverability import blocklists, dkim, dmarc, listings, mtasts, origins, spfcheck
 from gateway.deliverability.answers import Lookup, valid_name
+from gateway.deliverability.blocklists import Blocklist
 from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Publish, Report, Sender, record
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What a check looks at beside the records. selectors: DKIM keys somebody named. lists: blocklists to ask.
+    fetch: gets an MTA-STS policy; None: it is not fetched. policy: what the check before left for comparison."""
+
+    selectors: tuple[str, ...] = ()
+    lists: tuple[Blocklist, ...] = ()
+    fetch: mtasts.Fetch | None = None
+    policy: dict = field(default_factory=dict)
+
+
+PLAIN = Scope()
+
+
 def check(
-    domain: str, lookup: Lookup, senders: Sequence[Sender], by_list: dmarc.OrgDomain, selectors: Sequence[str] = ()
+    domain: str, lookup: Lookup, senders: Sequence[Sender], by_list: dmarc.OrgDomain, scope: Scope = PLAIN
 ) -> Report:
     """Expected against found. by_list: organisational domains by the public suffix list."""
     if not valid_name(domain):
@@ -23,20 +39,41 @@ def check(
         )
         return Report(domain, (Finding("mx", FAIL, "missing", what, hint=hint, names=(f"{domain} MX",)),))
     spf_findings, spf_records, tree = spfcheck.judge(domain, lookup, senders)
-    key_findings, key_records, signs = dkim.judge(domain, lookup, senders, selectors)
+    key_findings, key_records, signs = dkim.judge(domain, lookup, senders, scope.selectors)
     policy_findings, policy_records = dmarc.judge(domain, lookup, senders, signs, by_list)
     path_findings, path_records = _return_paths(domain, lookup, senders)
-    findings = [*spf_findings, *key_findings, *policy_findings, *path_findings, presence, *_inbound(domain, lookup)]
+    sts_findings, policy = mtasts.judge(domain, lookup, scope.fetch, scope.policy)
+    findings = [*spf_findings, *key_findings, *policy_findings, *path_findings, presence, *sts_findings]
+    findings += _tls_reports(domain, lookup)
+    findings += origins.judge(lookup, senders)
+    findings += _listings(domain, lookup, senders, by_list, scope.lists)
     publish = _once([*spf_records, *key_records, *policy_records, *path_records])
-    return Report(domain, tuple(dict.fromkeys(findings)), publish, tree.document() if tree else {})
+    return Report(domain, tuple(dict.fromkeys(findings)), publish, tree.document() if tree else {}, policy)
 
 
-def names(domain: str, senders: Sequence[Sender], selectors: Sequence[str] = ()) -> list[tuple[str, str]]:
+def names(
+    domain: str, senders: Sequence[Sender], by_list: dmarc.OrgDomain, scope: Scope = PLAIN
+) -> list[tuple[str, str]]:
     """What a check will ask first, so that it can be asked at once."""
-    keys = [*selectors, *(one.selector for sender in senders if sender.dns for one in sender.dns.dkim)]
+    keys = [*scope.selectors, *dkim.expected(senders)]
     asked = [(domain, "TXT"), (domain, "MX"), (f"_mta-sts.{domain}", "TXT"), (f"_smtp._tls.{domain}", "TXT")]
     asked += [(f"{key}._domainkey.{domain}", "TXT") for key in keys]
-    return asked + [(f"_dmarc.{name}", "TXT") for name in dmarc.steps(domain)]
+    asked += [(f"_dmarc.{name}", "TXT") for name in dmarc.steps(domain)]
+    return asked + blocklists.questions(scope.lists, domain, by_list(domain) or domain)
+
+
+def _listings(
+    domain: str, lookup: Lookup, senders: Sequence[Sender], by_list: dmarc.OrgDomain, lists: Sequence[Blocklist]
+) -> list[Finding]:
+    """Last of all, so that silent lists cost the rest of the check nothing."""
+    if not lists:
+        return []
+    findings = listings.of_domain(domain, by_list(domain) or domain, lists, lookup)
+    seen = origins.public([sender for sender in senders if sender.delivers], lookup)
+    relayed = origins.public([sender for sender in senders if sender.unsigned and not sender.delivers], lookup)
+    findings += listings.of_addresses(seen, lists, lookup, delivers=True)
+    rest = {address: names for address, names in relayed.items() if address not in seen}
+    return findings + listings.of_addresses(rest, lists, lookup, delivers=False)
 
 
 def _once(records: list[Publish]) -> tuple[Publish, ...]:
@@ -117,20 +154,16 @@ def _bounce(wanted: Publish, lookup: Lookup, label: str) -> Finding:
     return said(FAIL, "missing", f"The bounce domain of {label} has no {wanted.kind} record.", "Publish it.")
 
 
-_STS = re.compile(r"v=STSv1;\s*id=[A-Za-z0-9]{1,32}\s*(;.*)?")
 _RPT = re.compile(r"v=TLSRPTv1;\s*rua=(mailto:|https://)\S+\s*(;.*)?")
 
 
-def _inbound(domain: str, lookup: Lookup) -> list[Finding]:
-    """MTA-STS and TLS reports, only where somebody published them."""
-    findings = []
-    rows = (("_mta-sts", "v=STSv1", _STS, "MTA-STS"), ("_smtp._tls", "v=TLSRPTv1", _RPT, "TLS reporting"))
-    for prefix, begin, right, label in rows:
-        name = f"{prefix}.{domain}"
-        texts = [text for text in lookup(name, "TXT").values if text.startswith(begin)]
-        if len(texts) == 1 and right.fullmatch(texts[0]):
-            findings.append(Finding("tls", OK, "present", f"{label} is announced.", texts[0], names=(f"{name} TXT",)))
-        elif texts:
-            what, hint = f"The {label} record cannot be read by other mail servers.", "It only concerns mail to you."
-            findings.append(Finding("tls", WARN, "wrong", what, "\n".join(texts), hint, (f"{name} TXT",)))
-    return findings
+def _tls_reports(domain: str, lookup: Lookup) -> list[Finding]:
+    """Only where somebody published them."""
+    name = f"_smtp._tls.{domain}"
+    texts = [text for text in lookup(name, "TXT").values if text.startswith("v=TLSRPTv1")]
+    if len(texts) == 1 and _RPT.fullmatch(texts[0]):
+        return [Finding("tls", OK, "present", "TLS reporting is announced.", texts[0], names=(f"{name} TXT",))]
+    if texts:
+        what = "The TLS reporting record cannot be read by other mail servers."
+        return [Finding("tls", WARN, "wrong", what, "\n".join(texts), mtasts.TO_YOU, (f"{name} TXT",))]
+    return []

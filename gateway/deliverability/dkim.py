@@ -9,6 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from gateway.deliverability import selectors
 from gateway.deliverability.answers import Lookup
 from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Publish, Sender, record
 from gateway.providers.preset import Dkim
@@ -64,39 +65,98 @@ def _bits(kind: str, raw: bytes) -> int:
     return key.key_size
 
 
+def expected(senders: Sequence[Sender]) -> list[str]:
+    """The selectors that will be looked for."""
+    found = [one.selector for sender in senders if sender.dns for one in sender.dns.dkim]
+    for sender in senders:
+        own = selectors.of(sender.slug)
+        if own and sender.dns and not sender.dns.dkim:
+            found += own.guesses
+    return found
+
+
 def judge(
-    domain: str, lookup: Lookup, senders: Sequence[Sender], selectors: Sequence[str] = ()
+    domain: str, lookup: Lookup, senders: Sequence[Sender], named: Sequence[str] = ()
 ) -> tuple[list[Finding], list[Publish], dict[str, bool | None]]:
-    """Findings, records, and {label of the provider: whether it can sign; None when nothing is known}."""
-    findings, publish, signs = [], [], {}
-    own = [_key(domain, Dkim(selector, "txt"), lookup, "") for selector in selectors]
-    findings += [finding for finding, _ in own]
-    own_works = any(finding.state in (OK, WARN) for finding, _ in own)
+    """Findings, records, and {label of the provider: whether it can sign; None when nothing is known}.
+
+    named: selectors that somebody typed for accounts that have their own."""
+    whose = {selector: _owner(selector, senders) for selector in named}
+    typed = {s: _key(domain, _named(s, whose[s]), lookup, whose[s].label if whose[s] else "") for s in named}
+    judged = list(typed.values())
+    signs: dict[str, bool | None] = {}
     for sender in senders:
         if not sender.dns:
             continue
-        judged = [_key(domain, _filled(one, domain, sender), lookup, sender.label) for one in sender.dns.dkim]
-        findings += [finding for finding, _ in judged]
-        publish += [wanted for _, wanted in judged if wanted]
-        if judged:
-            states = {finding.state for finding, _ in judged}
-            works = bool(states & {OK, WARN})
-            signs[sender.label] = None if UNKNOWN in states and not works else works or own_works
-        else:
-            signs[sender.label] = True if own_works else None
-            if not selectors:
-                findings.append(_unnamed(domain, sender))
-    return findings, publish, signs
+        if sender.dns.dkim:
+            own = [_key(domain, _filled(one, domain, sender), lookup, sender.label) for one in sender.dns.dkim]
+            judged += own
+            states = {finding.state for finding, _ in own}
+            works = bool(states & {OK, WARN}) or _works(typed[s] for s in named if not whose[s])
+            signs[sender.label] = None if UNKNOWN in states and not works else works
+            continue
+        mine = [s for s in named if whose[s] in (sender, None)]
+        if mine:
+            certain = all(whose[s] and typed[s][0].state != UNKNOWN for s in mine)
+            signs[sender.label] = _works(typed[s] for s in mine) or (False if certain else None)
+            continue
+        guessed, signs[sender.label] = _guessed(domain, lookup, sender)
+        judged += [(finding, None) for finding in guessed]
+    findings = [finding for finding, _ in judged]
+    return findings, [wanted for _, wanted in judged if wanted], signs
+
+
+def _works(judged) -> bool:
+    return any(finding.state in (OK, WARN) for finding, _ in judged)
+
+
+def _owner(selector: str, senders: Sequence[Sender]) -> Sender | None:
+    """The sender whose selectors, and nobody else's, look like that."""
+    own = ((sender, selectors.of(sender.slug)) for sender in senders if sender.dns and not sender.dns.dkim)
+    return next((sender for sender, known in own if known and known.shaped(selector)), None)
+
+
+def _named(selector: str, sender: Sender | None) -> Dkim:
+    own = selectors.of(sender.slug) if sender else None
+    if own and own.target:
+        return Dkim(selector, "cname", own.target.replace("{selector}", selector))
+    return Dkim(selector, "txt")
 
 
 def _filled(one: Dkim, domain: str, sender: Sender) -> Dkim:
     return Dkim(one.selector, one.kind, one.target.replace("{domain}", domain).replace("{region}", sender.region))
 
 
-def _unnamed(domain: str, sender: Sender) -> Finding:
-    what = f"Which DKIM keys {sender.label} uses for {domain} is not known here: every account gets its own."
-    hint = f"{sender.dns.note} Add the selector, the part before ._domainkey, to have it checked.".strip()
-    return Finding("dkim", UNKNOWN, "unknown", what, hint=hint)
+def _guessed(domain: str, lookup: Lookup, sender: Sender) -> tuple[list[Finding], bool | None]:
+    """Keys at the names this provider often uses. Only a CNAME to the provider, or a name nobody else uses, proves
+    whose key it is."""
+    own, sure, likely = selectors.of(sender.slug), [], []
+    for selector in own.guesses if own else ():
+        answer = lookup(f"{selector}._domainkey.{domain}", "TXT")
+        if not answer.values or (answer.alias and not own.led(answer.alias)):
+            continue
+        finding, _ = _key(domain, Dkim(selector, "txt"), lookup, sender.label)
+        if own.led(answer.alias) or own.shaped(selector):
+            sure.append(finding)
+        elif finding.state in (OK, WARN):
+            likely.append(finding)
+    if sure:
+        return sure, any(finding.state in (OK, WARN) for finding in sure)
+    return [_unnamed(domain, sender, likely)], None
+
+
+def _unnamed(domain: str, sender: Sender, likely: Sequence[Finding]) -> Finding:
+    own = selectors.of(sender.slug)
+    if not own:
+        what = f"Which DKIM keys {sender.label} uses for {domain} is not known here."
+        hint = f"{sender.dns.note} Type the selector, the part before ._domainkey, to have it checked.".strip()
+        return Finding("dkim", UNKNOWN, "unknown", what, hint=hint)
+    what = f"This account's own DKIM selector is needed to look at the key of {sender.label}."
+    hint = f"Read it at {own.page} ({own.where}) and type it below: {own.example}."
+    evidence = "\n".join(finding.evidence for finding in likely)
+    if likely:
+        hint = f"There is a key that may be {sender.label}'s: if it is shown there too, type its name below. {hint}"
+    return Finding("dkim", UNKNOWN, "unknown", what, evidence, hint)
 
 
 def _key(domain: str, one: Dkim, lookup: Lookup, label: str) -> tuple[Finding, Publish | None]:

@@ -1,28 +1,41 @@
 """Sending domains: which there are, asking for a check, checking under a lease, keeping what changed."""
 
+import logging
+import random
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache, partial
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 from publicsuffixlist import PublicSuffixList
 
 from controlpanel.access import audit
 from controlpanel.access.models import User
-from gateway.deliverability import findings
-from gateway.deliverability.check import check, names
-from gateway.deliverability.findings import Report, Sender
+from gateway import overrides
+from gateway.deliverability import accounts, blocklists, findings, history, policyfetch
+from gateway.deliverability.check import Scope, check, names
+from gateway.deliverability.findings import Finding, Report, Sender
 from gateway.deliverability.models import DnsCheck, Domain, in_use
 from gateway.deliverability.resolver import Asking
-from gateway.providers import presets
+from gateway.models import Smarthost
 
 LEASE = timedelta(seconds=90)
 EVERY = timedelta(hours=6)
 KEPT = 100  # changes of one domain
+AT_ONCE = 16  # checks on the timetable or of many domains; one that a person asks for does not wait for them
+BROKEN = Finding(
+    "mx",
+    findings.UNKNOWN,
+    "unknown",
+    "This domain could not be checked: a fault of the panel.",
+    hint="The log of the worker says what happened. It is checked again in six hours.",
+)
+_log = logging.getLogger(__name__)
 
 
 @cache
@@ -37,28 +50,43 @@ def organisation(name: str) -> str:
 
 def senders(domain: str) -> tuple[Sender, ...]:
     """The providers that accounts of this panel send through for the domain, each once."""
-    rows = in_use().filter(sending_domain=domain).order_by("preset", "region").values_list("preset", "region")
-    return tuple(sender(slug, region) for slug, region in dict.fromkeys(rows))
+    uses = accounts.uses(domain)
+    return tuple(dict.fromkeys(accounts.sender(overrides.preset(use.preset), use) for use in uses))
 
 
-def sender(slug: str, region: str = "") -> Sender:
-    preset = presets.get(slug)
-    return Sender(preset.label, preset.dns, region or preset.default_region)
+def sender(slug: str) -> Sender:
+    """A provider as such, whatever accounts of it there are. Raises KeyError."""
+    return accounts.sender(overrides.preset(slug))
 
 
-def look(domain: str, asked_of: tuple[Sender, ...], selectors: tuple[str, ...] = (), asking=None) -> Report:
-    """One check, over the network."""
+def look(
+    domain: str,
+    asked_of: tuple[Sender, ...],
+    selectors: tuple[str, ...] = (),
+    asking: Asking | None = None,
+    policy: dict | None = None,
+) -> Report:
+    """One check, over the network. policy: `Report.policy` of the check before."""
     asking = asking or Asking(domain)
-    asking.prefetch(names(domain, asked_of, selectors))
-    report = check(domain, asking, asked_of, organisation, selectors)
-    return findings.spreading(report, asking.spreads())
+    lists = blocklists.known() if settings.BLOCKLISTS else ()
+    scope = Scope(selectors, lists, policyfetch.fetch, policy or {})
+    asking.prefetch(names(domain, asked_of, organisation, scope))
+    report = check(domain, asking, asked_of, organisation, scope)
+    zone = asking.zone if organisation(asking.zone) else organisation(domain)
+    return findings.spreading(findings.within(report, zone or domain), asking.spreads())
 
 
 def collect() -> None:
-    """A row for every domain an account sends for."""
+    """A row for every domain an account sends for: the safety net under `saved`."""
     known = Domain.objects.order_by().values("name")
     new = in_use().exclude(sending_domain__in=known).order_by().values_list("sending_domain", flat=True).distinct()
     Domain.objects.bulk_create([Domain(name=name) for name in new], ignore_conflicts=True)
+
+
+def saved(account: Smarthost) -> None:
+    """An account was saved: a row for the domain it sends for, which the timetable then checks."""
+    if account.sending_domain:
+        Domain.objects.bulk_create([Domain(name=account.sending_domain)], ignore_conflicts=True)
 
 
 def add(name: str, *, by: User) -> Domain:
@@ -100,20 +128,42 @@ def set_selectors(domain: Domain, text: str, *, by: User) -> None:
 
 def ask(rows: list[Domain], ring: Callable[[int], object]) -> None:
     """Asks for a check of each; one that is under way is not asked for again."""
+    for pk in _mark(rows):
+        transaction.on_commit(partial(ring, pk))
+
+
+def ask_many(rows: list[Domain], ring: Callable[[], object]) -> None:
+    """As `ask`, and wakes no more workers than may check at once: each goes on until nothing is left."""
+    for _ in range(min(AT_ONCE, len(_mark(rows)))):
+        transaction.on_commit(ring)
+
+
+def _mark(rows: list[Domain]) -> list[int]:
     waiting = set(Domain.objects.waiting().filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
     fresh = [row.pk for row in rows if row.pk not in waiting]
-    with transaction.atomic():
-        Domain.objects.filter(pk__in=fresh).update(asked_at=timezone.now())
-        for pk in fresh:
-            transaction.on_commit(partial(ring, pk))
+    Domain.objects.filter(pk__in=fresh).update(asked_at=timezone.now())
+    return fresh
 
 
-def due(now: datetime) -> list[int]:
-    """Domains whose turn it is, and those whose ring was lost."""
+def due(now: datetime, most: int | None = None) -> list[int]:
+    """Domains whose turn it is, and those somebody asked for that nobody looks at; these first."""
     old = Q(checked_at__isnull=True) | Q(checked_at__lt=now - EVERY)
-    lost = Q(asked_at__lt=now - timedelta(seconds=30)) & (Q(checked_at__isnull=True) | Q(checked_at__lt=F("asked_at")))
+    asked = Q(asked_at__isnull=False) & (Q(checked_at__isnull=True) | Q(checked_at__lt=F("asked_at")))
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    return list(Domain.objects.listed().filter(old | lost, free).values_list("pk", flat=True))
+    rows = Domain.objects.listed().filter(old | asked, free).annotate(asked=Case(When(asked, then=0), default=1))
+    return list(rows.order_by("asked", F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:most])
+
+
+def work() -> int:
+    """Checks what is due, one after another, while fewer than AT_ONCE others do the same. Gives how many it checked."""
+    count = 0
+    while Domain.objects.filter(leased_until__gt=timezone.now()).count() < AT_ONCE:
+        # Any of the first: workers that all took the first one would lose it to each other.
+        first = due(timezone.now(), AT_ONCE)
+        if not first:
+            break
+        count += check_one(random.choice(first))  # noqa: S311 - no secret
+    return count
 
 
 def check_one(pk: int, looked: Callable[..., Report] = look) -> bool:
@@ -124,7 +174,13 @@ def check_one(pk: int, looked: Callable[..., Report] = look) -> bool:
         return False
     domain = Domain.objects.get(pk=pk)
     try:
-        report = looked(domain.name, senders(domain.name), tuple(domain.selectors.split()))
+        report = looked(
+            domain.name, senders(domain.name), tuple(domain.selectors.split()), policy=domain.report.get("policy")
+        )
+    except Exception:
+        # Whatever made it fail is still there: asked again at once it would fail for ever, and hold up the others.
+        _log.exception("The check of %s failed", domain.name)
+        report = Report(domain.name, (BROKEN,), policy=domain.report.get("policy", {}))
     except BaseException:
         Domain.objects.filter(pk=pk).update(leased_until=None)
         raise
@@ -138,26 +194,9 @@ def keep(pk: int, report: Report) -> None:
         domain = Domain.objects.select_for_update().filter(pk=pk).first()
         if domain is None:
             return
-        changes = changed(domain.report, document)
+        changes = history.changed(domain.report, document)
         Domain.objects.filter(pk=pk).update(state=document["state"], report=document, checked_at=now, leased_until=None)
         if changes:
             DnsCheck.objects.create(domain=domain, at=now, state=document["state"], changes=changes, report=document)
             old = domain.checks.values_list("pk", flat=True)[KEPT:]
             DnsCheck.objects.filter(pk__in=list(old)).delete()
-
-
-def changed(before: dict, after: dict) -> list[str]:
-    """What is said now and was not, and what is no longer said; an answer that did not come is no change."""
-    if not before:
-        return ["First check."]
-    was, now = (
-        {f["what"]: f["evidence"] for f in document.get("findings", ()) if f["state"] != "unknown"}
-        for document in (before, after)
-    )
-    unknown = {
-        f["area"] for document in (before, after) for f in document.get("findings", ()) if f["word"] == "unknown"
-    }
-    areas = {f["what"]: f["area"] for document in (before, after) for f in document.get("findings", ())}
-    new = [f"Now: {what}" for what, evidence in now.items() if was.get(what) != evidence]
-    gone = [f"No longer: {what}" for what in was if what not in now]
-    return [line for line in new + gone if areas.get(line.partition(": ")[2]) not in unknown]

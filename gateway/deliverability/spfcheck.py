@@ -1,12 +1,12 @@
 """SPF of a sending domain: what is published, against what its providers need. Pure over a Lookup."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from gateway.deliverability import origins, spftree
 from gateway.deliverability import spfgrammar as grammar
-from gateway.deliverability import spftree
 from gateway.deliverability.answers import Lookup
 from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Publish, Sender, record
-from gateway.deliverability.spf import MAX_LOOKUPS, MAX_VOID
+from gateway.deliverability.spf import MAX_LOOKUPS, MAX_VOID, check_host
 
 NEAR = 9  # from here on the next include of a provider breaks the record
 
@@ -21,16 +21,21 @@ def judge(
         return [_finding(UNKNOWN, "unknown", what, domain, answer.detail, hint)], [], None
     texts = tuple(text for text in answer.values if grammar.is_spf(text))
     needed = tuple(dict.fromkeys(s.dns.spf_include for s in senders if _at_root(s)))
+    servers = origins.public([sender for sender in senders if sender.delivers], lookup)
     if not texts:
-        return _none(domain, answer.values, needed, senders)
+        return _none(domain, answer.values, needed, senders, servers)
     tree = spftree.expand(domain, texts[0], lookup)
     reached = _included(tree)
     absent = tuple(name for name in needed if name.lower() not in reached)
     findings = _single(domain, texts, tree) if len(texts) == 1 else [_several(domain, texts)]
     findings += _providers(domain, senders, reached, texts[0])
-    better = spftree.merged(texts, absent)
+    left_out = {address: names for address, names in servers.items() if not _allowed(address, domain, texts, lookup)}
+    if servers:
+        sure = any(sender.delivers and sender.dns for sender in senders)
+        findings.append(_servers(domain, servers, left_out, texts[0], sure=sure))
+    better = spftree.merged(texts, absent, tuple(left_out))
     publish = []
-    if better != texts[0] and (absent or any(f.state == FAIL for f in findings)):
+    if better != texts[0] and (absent or left_out or any(f.state == FAIL for f in findings)):
         cost = spftree.expand(domain, better, lookup).total
         why = f"The one SPF record: it costs receivers {cost} of {MAX_LOOKUPS} lookups."
         if cost > MAX_LOOKUPS:
@@ -47,13 +52,43 @@ def _finding(state: str, word: str, what: str, domain: str, evidence: str = "", 
     return Finding("spf", state, word, what, evidence, hint, (f"{domain} TXT",))
 
 
-def _none(domain: str, values: tuple[str, ...], needed: tuple[str, ...], senders: Sequence[Sender]):
+def _allowed(address: str, domain: str, texts: tuple[str, ...], lookup: Lookup) -> bool:
+    """Also where nobody can tell: a name within the record that gave no answer is said elsewhere."""
+    result = check_host(address, f"postmaster@{domain}", domain, lookup).result
+    return result in ("pass", "temperror") or any(grammar.address_term(address) in text.split(" ") for text in texts)
+
+
+def _servers(
+    domain: str, servers: Mapping[str, Sequence[str]], left_out: Mapping[str, Sequence[str]], text: str, *, sure: bool
+) -> Finding:
+    """sure: receivers do see the addresses; else a relay that the panel does not know may stand between."""
+    if not left_out:
+        what = "The addresses of the servers that send without a sign-in are in the SPF record."
+        return _finding(OK, "present", what, domain, _listed(servers))
+    what = "The SPF record does not allow servers that send without a sign-in."
+    hint = "Put the record on this page in its place: it names their addresses."
+    if not sure:
+        hint += " It does not matter if their SMTP server hands mail on from an address of its own."
+    return _finding(FAIL if sure else WARN, "missing", what, domain, f"{text}\n{_listed(left_out)}", hint)
+
+
+def _listed(servers: Mapping[str, Sequence[str]]) -> str:
+    return "\n".join(f"{grammar.address_term(address)} {', '.join(names)}" for address, names in servers.items())
+
+
+def _none(
+    domain: str,
+    values: tuple[str, ...],
+    needed: tuple[str, ...],
+    senders: Sequence[Sender],
+    servers: Mapping[str, Sequence[str]],
+):
     near = next((text for text in values if "v=spf1" in text.lower()), "")
     if near:
         what = f"{domain} has a record that is meant to be SPF, and no receiver takes it for one."
         hint = "It must begin with v=spf1 and a space: no quotation marks, blanks or other text before it."
         findings = [_finding(FAIL, "wrong", what, domain, near, hint)]
-    elif needed:
+    elif needed or servers:
         what = f"{domain} has no SPF record."
         findings = [_finding(FAIL, "missing", what, domain, hint="Publish the record on this page.")]
     elif any(s.dns and s.dns.spf_needed != "root" for s in senders):
@@ -64,7 +99,7 @@ def _none(domain: str, values: tuple[str, ...], needed: tuple[str, ...], senders
         hint = "What the provider of this domain wants there is not known; its own pages say it."
         return [_finding(WARN, "missing", what, domain, hint=hint)], [], None
     fixed = (near[near.lower().index("v=spf1") :].strip(" \"'"),) if near else ()
-    text = spftree.merged(tuple(t for t in fixed if grammar.is_spf(t)), needed)
+    text = spftree.merged(tuple(t for t in fixed if grammar.is_spf(t)), needed, tuple(servers))
     replaces = (near,) if near else ()
     return findings, [record(domain, domain, "TXT", text, "The one SPF record.", replaces=replaces)], None
 

@@ -180,3 +180,7 @@ def _value(letter: str, now: Circumstances) -> str:
         "r": "unknown",
         "t": str(int(time.time())),
     }[letter]
+
+
+def address_term(address: str) -> str:
+    return f"ip6:{address}" if ":" in address else f"ip4:{address}"

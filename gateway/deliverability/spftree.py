@@ -102,8 +102,9 @@ def _follow(term: str, target: str, lookup: Lookup, above: tuple[str, ...], budg
     return _record(term, target, texts[0], lookup, (*above, target), 1, budget)
 
 
-def merged(texts: tuple[str, ...], includes: tuple[str, ...] = ()) -> str:
-    """One record that allows what all `texts` allow, and the includes; what cannot be read is left out. Never +all."""
+def merged(texts: tuple[str, ...], includes: tuple[str, ...] = (), addresses: tuple[str, ...] = ()) -> str:
+    """One record that allows what all `texts` allow, the addresses and the includes; what cannot be read is left out.
+    Never +all."""
     terms: list[str] = []
     ends: list[str] = []
     redirects: list[str] = []
@@ -120,6 +121,7 @@ def merged(texts: tuple[str, ...], includes: tuple[str, ...] = ()) -> str:
             elif term.lower() not in (known.lower() for known in terms):
                 terms.append(term)
     present = {term.lower().lstrip("+") for term in terms}
+    terms += [term for term in map(grammar.address_term, addresses) if term not in present]
     terms += [f"include:{name}" for name in includes if f"include:{name}".lower() not in present]
     if redirects and not ends and len(set(redirects)) == 1:
         return " ".join(["v=spf1", *terms, f"redirect={redirects[0]}"])

@@ -12,7 +12,12 @@ def check(pk: int) -> None:
 
 
 @shared_task(acks_late=False)
+def work() -> None:
+    domains.work()
+
+
+@shared_task(acks_late=False)
 def check_due() -> None:
     domains.collect()
-    for pk in domains.due(timezone.now()):
-        check.delay(pk)
+    for _ in domains.due(timezone.now(), domains.AT_ONCE):
+        work.delay()

@@ -12,7 +12,7 @@ from controlpanel.web.listing import Filter, Listing
 from gateway.deliverability import domains, tasks
 from gateway.deliverability.models import Domain, State
 
-AREAS = ("spf", "dkim", "dmarc", "return-path", "mx", "tls")
+AREAS = ("spf", "dkim", "dmarc", "return-path", "mx", "server", "blocklist", "tls")
 SHOWN = 20  # changes
 _STATES = Filter("state", "State", State.choices, lambda rows, value: rows.filter(state=value))
 
@@ -32,7 +32,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _index(request: HttpRequest, typed: str = "", complaint: str = "") -> HttpResponse:
-    domains.collect()
     listing = Listing(request, _visible(request), search=("name__icontains",), filters=(_STATES,))
     rows = [{"domain": row, "first": _worst(row.report)} for row in listing.rows]
     context = {"listing": listing, "rows": rows, "typed": typed, "complaint": complaint}
@@ -72,7 +71,7 @@ def check(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @needs(Permission.SETTINGS)
 def check_all(request: HttpRequest) -> HttpResponse:
-    domains.ask(list(_visible(request)), tasks.check.delay)
+    domains.ask_many(list(_visible(request)), tasks.work.delay)
     return page.go(request, "domains:list")
 
 

@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.deliverability import dmarc, findings
-from gateway.deliverability.check import check
-from gateway.deliverability.domains import organisation, sender
+from gateway.deliverability.accounts import sender
+from gateway.deliverability.check import Scope, check
+from gateway.deliverability.domains import organisation
 from gateway.deliverability.findings import Spread
+from gateway.providers import presets
 from tests.gateway.deliverability.zone import Zone
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "dns" / "checks.yml"
@@ -50,8 +52,8 @@ def zone(case: dict) -> Zone:
 
 
 def checked(case: dict):
-    senders = [sender(slug) for slug in case["presets"]]
-    return check(case["domain"], zone(case), senders, organisation, case.get("selectors", ()))
+    senders = [sender(presets.get(slug)) for slug in case["presets"]]
+    return check(case["domain"], zone(case), senders, organisation, Scope(tuple(case.get("selectors", ()))))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
@@ -97,7 +99,21 @@ def test_a_suffix_that_declares_itself_leaves_its_children_their_own_organisatio
     assert (found.organisation, found.at) == ("shop.bank", "bank")
 
 
-def test_long_records_are_cut_into_strings_of_255():
-    wanted = findings.record("k._domainkey.example.com", "example.com", "TXT", "x" * 300, "")
-    assert wanted.host == "k._domainkey"
-    assert [len(piece) for piece in wanted.pieces.strip('"').split('" "')] == [255, 45]
+def test_a_record_in_the_forms_that_dns_hosts_want():
+    long = findings.record("k._domainkey.example.com", "example.com", "TXT", "x" * 300, "")
+    assert long.host == "k._domainkey"
+    assert [len(piece) for piece in long.exact.strip('"').split('" "')] == [255, 45]
+    quoted = findings.record("example.com", "example.com", "TXT", 'a"b\\c', "")
+    assert (quoted.host, quoted.exact) == ("@", r'"a\"b\\c"')
+    alias = findings.record("a.example.com", "example.com", "CNAME", "b.example.net", "")
+    assert (alias.value, alias.exact) == ("b.example.net", "b.example.net.")
+    assert alias.line == "a.example.com. 3600 IN CNAME b.example.net."
+
+
+def test_names_are_relative_to_the_zone_that_holds_the_domain():
+    report = findings.Report(
+        "m.example.com", publish=(findings.record("m.example.com", "m.example.com", "MX", "1 a", ""),)
+    )
+    assert [p.host for p in findings.within(report, "example.com").publish] == ["m"]
+    assert [p.host for p in findings.within(report, "m.example.com").publish] == ["@"]
+    assert [p.host for p in findings.within(report, "other.example").publish] == ["@"]

@@ -1,0 +1,163 @@
+"""Servers whose own address counts: mail leaves them without a sign-in. Reverse and HELO names. Pure over a Lookup."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.deliverability.answers import Lookup, valid_name
+from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Origin, Sender
+
+SHOWN = 10  # servers of one account that are looked at
+
+NAT = "If the server reaches the Internet by another address, that one counts."
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Public addresses of a server; why there are none, or none known."""
+
+    found: tuple[str, ...] = ()
+    why: str = ""
+
+
+def addresses(origin: Origin, lookup: Lookup) -> Addresses:
+    literal = _ip(origin.address)
+    if literal:
+        if literal.is_global:
+            return Addresses((str(literal),))
+        return Addresses(why=f"the panel reaches it at {origin.address}, an address inside a network")
+    if not valid_name(origin.address):
+        return Addresses(why=f"the panel reaches it as {origin.address}, a name that only its own network knows")
+    answers = [lookup(origin.address, kind) for kind in ("A", "AAAA")]
+    values = [value for answer in answers for value in answer.values]
+    public = tuple(value for value in values if ipaddress.ip_address(value).is_global)
+    if public:
+        return Addresses(public)
+    if values:
+        return Addresses(why=f"{origin.address} leads to {', '.join(values)}, inside a network")
+    if not all(answer.known for answer in answers):
+        return Addresses(why=f"DNS gave no answer for {origin.address}")
+    return Addresses(why=f"{origin.address} has no address in the public DNS")
+
+
+def public(senders: Sequence[Sender], lookup: Lookup) -> dict[str, tuple[str, ...]]:
+    """{address: names of the servers} of those senders."""
+    found: dict[str, tuple[str, ...]] = {}
+    for origin in dict.fromkeys(origin for sender in senders for origin in sender.origins):
+        for address in addresses(origin, lookup).found:
+            found[address] = tuple(dict.fromkeys((*found.get(address, ()), origin.server)))
+    return found
+
+
+def judge(lookup: Lookup, senders: Sequence[Sender]) -> list[Finding]:
+    findings = []
+    signed = [sender.label for sender in senders if not sender.unsigned]
+    if signed:
+        who = " and ".join([", ".join(signed[:-1]), signed[-1]] if signed[1:] else signed)
+        what = f"Reverse and HELO names of your servers do not matter for mail through {who}."
+        evidence = "The provider's own address is what receivers see."
+        findings.append(Finding("server", OK, "optional", what, evidence))
+    for sender in senders:
+        if sender.unsigned and sender.origins:
+            findings += [*_reverse(sender, lookup), *_helo(sender, lookup)]
+    return findings
+
+
+def _reverse(sender: Sender, lookup: Lookup) -> list[Finding]:
+    """One finding a cause, the servers in its evidence."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for origin in sender.origins:
+        where = addresses(origin, lookup)
+        if not where.found:
+            groups.setdefault("hidden", []).append((f"{origin.server}: {where.why}", ""))
+        for address in where.found:
+            kind, told = _confirmed(address, lookup)
+            groups.setdefault(kind, []).append((f"{origin.server} {address}{told}", f"{_pointer(address)} PTR"))
+    bad = FAIL if sender.delivers else WARN
+    reason = "Receivers refuse mail" if sender.delivers else f"{sender.label} may refuse mail"
+    set_it = "Set it where the address is rented (reverse DNS, PTR) to a name that leads back to the address."
+    lost = f"{reason} from such addresses. {set_it}"
+    said = {
+        "right": (OK, "present", "{} reverse names that lead back.", ""),
+        "missing": (bad, "missing", "{} no reverse name.", f"{lost} {NAT}"),
+        "astray": (
+            bad,
+            "wrong",
+            "{} a reverse name that does not lead back.",
+            lost,
+        ),
+        "unread": (UNKNOWN, "unknown", "{} a reverse name that could not be read.", "Check again later."),
+        "hidden": (UNKNOWN, "unknown", "{} no public address the panel knows of.", _outside(sender)),
+    }
+    findings = []
+    for kind, (state, word, what, hint) in said.items():
+        rows = groups.get(kind)
+        if rows:
+            names = tuple(dict.fromkeys(name for _, name in rows if name))
+            servers = len({told.split(" ")[0].rstrip(":") for told, _ in rows})
+            who = f"{servers} server{'s' if servers > 1 else ''} for {sender.label} {'have' if servers > 1 else 'has'}"
+            evidence = "\n".join(told for told, _ in rows)
+            findings.append(Finding("server", state, word, what.format(who), evidence, hint, names))
+    if sender.more:
+        what = f"{sender.more} more servers for {sender.label} were not looked at."
+        findings.append(Finding("server", UNKNOWN, "unknown", what, hint="They need the same records."))
+    return findings
+
+
+def _outside(sender: Sender) -> str:
+    ask = "On the server, “curl https://ifconfig.co” or its provider's page shows it."
+    if sender.delivers:
+        return f"{ask} It needs a reverse name that leads back, and a place in the SPF record as ip4: or ip6:."
+    return f"{ask} It needs a reverse name that leads back."
+
+
+def _confirmed(address: str, lookup: Lookup) -> tuple[str, str]:
+    """right | missing | astray | unread, and what to add to the evidence."""
+    pointed = lookup(_pointer(address), "PTR")
+    if not pointed.known:
+        return "unread", f": {pointed.detail}"
+    if not pointed.values:
+        return "missing", ""
+    kind = "AAAA" if ":" in address else "A"
+    told = f" → {', '.join(pointed.values)}"
+    answers = [lookup(name, kind) for name in pointed.values[:5]]
+    if any(_ip(value) == _ip(address) for answer in answers for value in answer.values):
+        return "right", told
+    if not all(answer.known for answer in answers):
+        return "unread", told
+    return "astray", f"{told} → {', '.join(v for a in answers for v in a.values) or 'nothing'}"
+
+
+def _helo(sender: Sender, lookup: Lookup) -> list[Finding]:
+    findings = []
+    bad = FAIL if sender.needs_helo else WARN
+    for name in dict.fromkeys(origin.helo for origin in sender.origins):
+        if not name:
+            what = f"The name servers give {sender.label} (HELO) is their own, which the panel does not know."
+            hint = "Type a HELO name in the account's values: a complete host name that has an address in DNS."
+            findings.append(Finding("server", UNKNOWN, "unknown", what, hint=hint))
+            continue
+        answers = [lookup(name, kind) for kind in ("A", "AAAA")] if valid_name(name) else []
+        names = (f"{name} A", f"{name} AAAA")
+        if any(answer.values for answer in answers):
+            what = f"The HELO name {name} has an address."
+            findings.append(Finding("server", OK, "present", what, names=names))
+        elif not all(answer.known for answer in answers):
+            what = f"The HELO name {name} could not be read."
+            findings.append(Finding("server", UNKNOWN, "unknown", what, hint="Check again later.", names=names))
+        else:
+            what = f"The HELO name {name} has no address, and {sender.label} is told that name."
+            hint = "Some receivers refuse such a name. Publish an A record for it, or use a name that has one."
+            findings.append(Finding("server", bad, "missing", what, hint=hint, names=names))
+    return findings
+
+
+def _pointer(address: str) -> str:
+    return ipaddress.ip_address(address).reverse_pointer
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
