@@ -17,7 +17,10 @@ from tests.gateway.deliverability.nameserver import Server, running
 
 ZONES = realzones.load()
 CASES = [case for case in ZONES if case.finds]
-pytestmark = pytest.mark.skipif(bool(missing()), reason="packages missing: " + " ".join(missing()))
+pytestmark = [
+    pytest.mark.django_db,  # presets may have been changed in the panel
+    pytest.mark.skipif(bool(missing()), reason="packages missing: " + " ".join(missing())),
+]
 
 
 @dataclass
