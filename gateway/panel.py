@@ -57,6 +57,7 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "gateway": gateway,
         "gateway_state": hidden.state(server.pk, gateways.state_of(gateway)),
         "problems": hidden.hide(server.pk, gateway.problems),
+        "kept": hidden.hide(server.pk, gateway.kept),
         "provider": choice.named(gateway.applied, user) if gateway.applied else "",
         "allowance": wanted.allowance(gateway),
         "sharers": _sharers(gateway, user),

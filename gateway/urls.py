@@ -15,4 +15,6 @@ urlpatterns = [
     path("check/", views.check, name="check"),
     path("drift/", drift_views.drift, name="drift"),
     path("reapply/", drift_views.reapply, name="reapply"),
+    path("adopt/", drift_views.adopt, name="adopt"),
+    path("stop-keeping/", drift_views.stop_keeping, name="stop-keeping"),
 ]

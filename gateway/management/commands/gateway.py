@@ -1,5 +1,5 @@
 """The email gateway on the command line: manage.py gateway install|reinstall|uninstall|test|status|preview|check|
-diagnose|health."""
+diagnose|health|drift|adopt."""
 
 import sys
 
@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 
 from controlpanel.access.models import User
-from gateway import gateways
-from gateway.management import looks, words
+from gateway import adopting, gateways
+from gateway.management import drifts, looks, words
 from gateway.models import Gateway
 from gateway.server_forms import TestForm
 from servers.jobs import launch
@@ -24,6 +24,8 @@ HELP = {
     "preview": "show what an install would do, and do nothing",
     "check": "look whether servers are as they were installed",
     "health": "one cheap look at each gateway now: drift, queue, clock, disk",
+    "drift": "what differs from what the panel wrote there, as the last look found it",
+    "adopt": "keep values of main.cf that differ on a server, and check it; `reinstall` puts ours back instead",
     "diagnose": "say why mail does not get out, without changing or sending anything",
     "test": "send a test email from each server and follow it",
     "status": "what the panel knows, without asking the servers",
@@ -31,14 +33,17 @@ HELP = {
 
 
 class Command(BaseCommand):
-    help = "The email gateway install, reinstall, uninstall, preview, check, health, diagnose, test and status."
+    help = f"The email gateway: {', '.join(HELP)}."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         for name, text in HELP.items():
             verb = verbs.add_parser(name, help=text)
+            if name == "adopt":
+                _adopt_arguments(verb)
+                continue
             console.add_selection(verb)
-            if name in ("status", "health"):
+            if name in ("status", "health", "drift"):
                 verb.add_argument("--json", action="store_true")
                 if name == "health":
                     verb.add_argument("--stored", action="store_true", help="what the last look found; ask no server")
@@ -63,7 +68,7 @@ class Command(BaseCommand):
             code = getattr(self, f"do_{options['verb']}")(options)
         except ValidationError as error:
             raise console.complaint(error) from error
-        except gateways.NothingWanted as error:
+        except (gateways.NothingWanted, adopting.Unknown, adopting.Refused) as error:
             raise console.Usage(f"{error} {error.hint}") from error
         except (launch.Busy, launch.Archived) as error:
             self.stderr.write(f"{error} {error.hint}")
@@ -112,6 +117,19 @@ class Command(BaseCommand):
         servers, by, policy = _asked(options)
         return self._follow(launch.launch("gateway.check", servers, by=by, policy=policy), options)
 
+    def do_drift(self, options) -> int:
+        found = [drifts.document(server) for server in console.selection(options)]
+        if options["json"]:
+            console.print_json({"servers": found}, self.stdout)
+        else:
+            self.stdout.write("\n".join(map(drifts.text, found)))
+        return console.NOT_ALL if any(told["problems"] for told in found) else console.OK
+
+    def do_adopt(self, options) -> int:
+        by = console.actor(options["actor"]) or console.COMMAND_LINE
+        how = {"everything": options["every"], "stop": options["stop"], "by": by}
+        return self._follow(drifts.adopt(console.server(options["server"]), options["parameter"], **how), options)
+
     def do_test(self, options) -> int:
         form = TestForm(_mail(options))
         if not form.is_valid():
@@ -151,6 +169,15 @@ class Command(BaseCommand):
 
 def _asked(options: dict) -> tuple[list[Server], User | None, Policy]:
     return console.selection(options), console.actor(options["actor"]), console.policy(options)
+
+
+def _adopt_arguments(parser) -> None:
+    parser.add_argument("server", metavar="SERVER")
+    parser.add_argument("parameter", nargs="*", metavar="PARAMETER", help="of main.cf, as `gateway drift` names it")
+    parser.add_argument("--every", action="store_true", help="all that can be kept")
+    parser.add_argument("--stop", action="store_true", help="keep them no longer; `reinstall` then writes ours")
+    console.add_following(parser)
+    console.add_actor(parser)
 
 
 def _test_arguments(parser) -> None:
