@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway import gateways, looking, proving, rules, wanted
+from gateway import gateways, looking, proving, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Invalid, Relay, Wanted
-from gateway.providers import limits
+from gateway.proof import secrets
 from gateway.providers.replies import explain
 from servers.fields import Unreadable
 from servers.jobs.converge import converge, refused, step_failed
@@ -88,9 +88,8 @@ def preview(run: Run) -> Conclusion:
         smarthost = Gateway.objects.of(run.server).wanted or Smarthost.objects.default()
     if smarthost is None:
         return nothing_wanted()
-    share = wanted.share(smarthost, run.server)
-    may = limits.share(rules.preset_of(smarthost.preset), share).each if share else ""
-    return with_relay(run, smarthost, share, lambda relay: _preview(run, relay, may))
+    share = wanted.fair(smarthost, run.server)
+    return with_relay(run, smarthost, share.divisor, lambda relay: _preview(run, relay, share.each))
 
 
 def _preview(run: Run, relay: Relay, may: str) -> Conclusion:

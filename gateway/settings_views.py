@@ -95,10 +95,12 @@ def delete(request: HttpRequest, pk) -> HttpResponse:
 def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
     context = {"form": form, "smarthost": form.smarthost, "preset": form.preset, "presets": overrides.labels()}
     use = rotation.use(form.smarthost) if form.smarthost else None
-    context["share"] = limits.share(form.preset, wanted.users(form.smarthost) if use else 1)
     if use:
         context |= {"use": use, "under_way": rotation.under_way(form.smarthost)}
         context |= {"division": sharing.division(form.smarthost), "reached": rotation.targets(form.smarthost).count()}
+    picked = form.smarthost is None or form.smarthost.preset != form.preset.slug
+    users = wanted.users(form.smarthost) if use and picked else 1
+    context["share"] = limits.share(form.preset, users) if picked else context["division"].share
     if request.method != "POST":
         return page.render(request, FORM, context)
     saved = form.save(by=request.user) if form.is_valid() else None

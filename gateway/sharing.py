@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from gateway import rules, wanted
+from gateway import wanted
 from gateway.models import Gateway, GatewayQuerySet, Smarthost
-from gateway.providers import limits
 from gateway.providers.limits import Share
 
 
@@ -26,7 +25,7 @@ class Division:
 
 
 def division(smarthost: Smarthost) -> Division:
-    share = limits.share(rules.preset_of(smarthost.preset), wanted.users(smarthost))
+    share = wanted.fair(smarthost)
     rows = uneven(smarthost, share.divisor).filter(server__archived_at__isnull=True)
     found = list(rows.values_list("applied_share").annotate(Count("pk")).order_by("applied_share"))
     if not share.divisor:

@@ -9,6 +9,7 @@ from gateway import rules
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
 from gateway.providers import limits, presets
+from gateway.providers.preset import Preset
 from servers.models import Server
 
 
@@ -42,21 +43,32 @@ def allowance(gateway: Gateway) -> limits.Share:
 
 
 def share(smarthost: Smarthost, joining: Server | None = None) -> int:
-    """Among how many servers the account's limits would be divided now; 0 where Postfix has none to keep."""
+    """Among how many servers the account's limits would be divided now, `joining` among them; 0 where Postfix has none
+    to keep."""
     preset = rules.preset_of(smarthost.preset)
     if not limits.share(preset, 1).divisor:
         return 0
-    return limits.share(preset, users(smarthost, joining)).divisor
+    return limits.share(preset, _users(smarthost, preset, joining)).divisor
 
 
-def users(smarthost: Smarthost, joining: Server | None = None) -> int:
-    """How many servers send through this account or soon will, `joining` among them. The account is the sign-in,
-    whichever row holds it; where every account has the same user name or none, it is the row. An archived server goes
-    on sending."""
-    shared, preset = Q(pk=smarthost.pk), rules.preset_of(smarthost.preset)
+def fair(smarthost: Smarthost, joining: Server | None = None) -> limits.Share:
+    """What each of the servers that use the account would be given now."""
+    preset = rules.preset_of(smarthost.preset)
+    return limits.share(preset, _users(smarthost, preset, joining))
+
+
+def users(smarthost: Smarthost) -> int:
+    """How many servers send through this account or soon will."""
+    return _users(smarthost, rules.preset_of(smarthost.preset))
+
+
+def _users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
+    """The account is the sign-in, whichever row holds it; where every account has the same user name or none, it is the
+    row. An archived server goes on sending."""
+    same = Q(pk=smarthost.pk)
     if smarthost.username and smarthost.username != preset.username:
-        shared |= Q(host=smarthost.host, username__iexact=smarthost.username)
-    rows = Smarthost.objects.filter(shared).order_by().values("pk")
+        same |= Q(host=smarthost.host, username__iexact=smarthost.username)
+    rows = Smarthost.objects.filter(same).order_by().values("pk")
     chosen = Q(wanted__in=rows, server__archived_at__isnull=True)
     others = Gateway.objects.filter(chosen | Q(applied__in=rows)).exclude(server=joining)
     return others.count() + (joining is not None)

@@ -81,8 +81,8 @@ def test_a_user_name_that_everybody_has_names_no_account(preset, username):
 
 def test_a_preview_counts_the_server_it_is_for_once(account):
     joined(account, 2)
-    assert wanted.users(account, joining=ServerFactory()) == 3
-    assert wanted.users(account, joining=Gateway.objects.first().server) == 2
+    assert wanted.share(account, joining=ServerFactory()) == 4
+    assert wanted.share(account, joining=Gateway.objects.first().server) == 2
 
 
 def test_what_postfix_cannot_keep_is_divided_among_nobody():
