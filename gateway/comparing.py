@@ -1,15 +1,18 @@
 """The diagnoses of a batch told together, for its page, its report and the command line."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from django.db.models import QuerySet
 from django.urls import reverse
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
+from gateway.choice import knows_details
 from gateway.diagnosis import fleet
 from gateway.diagnosis.fleet import Group, Look, Offer, Row
 from gateway.diagnosis.values import Way
+from gateway.models import Gateway
 from servers import selecting
 from servers.catalog import Together
 from servers.jobs.models import Status
@@ -24,7 +27,10 @@ def found(viewer: User, jobs: QuerySet) -> list[dict]:
     rows: [{"servers" (names), "chosen", "cause", "cells": [{"port", "state"}]}], a cell for each of `ports`.
     offers: [{"label", "port", "tls", "servers" (ids), "url"}], of what this person may do.
     """
-    return [_group(viewer, group) for group in groups(jobs)]
+    told = groups(jobs)
+    asked = {server for group in told for offer in group.offers for server in offer.servers}
+    movable = _movable(viewer, asked) if asked else set()
+    return [_group(group, movable) for group in told]
 
 
 def groups(jobs: QuerySet) -> tuple[Group, ...]:
@@ -60,8 +66,16 @@ def _looks(jobs: QuerySet) -> Iterator[Look]:
         yield Look(str(server), name, cloud, said, tried["port"], states, way)
 
 
-def _group(viewer: User, group: Group) -> dict:
-    offered = group.offers if may(viewer, Permission.RUN) else ()
+def _movable(viewer: User, servers: set[str]) -> set[str]:
+    """Those whose port this person may change."""
+    if not may(viewer, Permission.RUN):
+        return set()
+    gateways = Gateway.objects.filter(server__in=servers, wanted__isnull=False).select_related("wanted")
+    return {str(row.server_id) for row in gateways if knows_details(row.wanted, viewer)}
+
+
+def _group(group: Group, movable: set[str]) -> dict:
+    offers = [replace(offer, servers=tuple(one for one in offer.servers if one in movable)) for offer in group.offers]
     return {
         "cloud": group.cloud,
         "label": group.label,
@@ -69,7 +83,7 @@ def _group(viewer: User, group: Group) -> dict:
         "sentence": group.sentence,
         "ports": list(group.ports),
         "rows": [_row(row, group.ports) for row in group.rows],
-        "offers": [_offer(offer) for offer in offered if len(offer.servers) <= selecting.MOST],
+        "offers": [_offer(offer) for offer in offers if 0 < len(offer.servers) <= selecting.MOST],
     }
 
 

@@ -35,13 +35,20 @@ def _link(viewer: User, job: Job, area: str, smarthost: Smarthost | None) -> tup
     shared = smarthost is not None and smarthost.server_id is None
     found = job.result.get("diagnosis", {})
     if found.get("port") == getattr(smarthost, "port", None) and (
-        there := put_in(viewer, job.server_id, smarthost, found)
+        there := _of_many(viewer, job, smarthost, found) or put_in(viewer, job.server_id, smarthost, found)
     ):
         return found["instead"]["label"], there
     if area not in AT_SERVER and shared and may(viewer, Permission.SETTINGS):
         return WORDS[area], reverse("smarthosts:edit", args=[smarthost.pk])
     words = AT_SERVER["server"] if area in AT_PROVIDER else WORDS[area]
     return words, reverse("servers:services", args=[job.server_id])
+
+
+def _of_many(viewer: User, job: Job, smarthost: Smarthost | None, found: dict) -> str:
+    """Where the port is applied to all the servers it helps, and to no other; "" for a server that was asked alone."""
+    may_move = smarthost is not None and may(viewer, Permission.RUN) and knows_details(smarthost, viewer)
+    many = job.rank > 0 and "instead" in found and may_move
+    return f"{reverse('jobs:batch', args=[job.batch_id])}#together" if many else ""
 
 
 def put_in(viewer: User, server_id, smarthost: Smarthost | None, found: dict) -> str:

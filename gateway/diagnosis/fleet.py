@@ -124,12 +124,12 @@ def _sentence(slug: str, looks: list[Look]) -> str:
     if not failing:
         return f"{where} nothing stands in the way on {_of(len(looks), len(looks))}."
     if not at_port:
-        return f"{where} {_of(len(later), len(looks))} {_fail(later)}, and not at a port.{_why(later)}"
+        return f"{where} {_of(len(later), len(looks))} {_fail(later)}, and no closed port is the reason.{_why(later)}"
     told = f"{where} {_ports(at_port, len(looks))}{_instead(at_port)}"
     policy = clouds.get(slug)
     if policy is not None and all(look.cause == BY_CLOUD for look in at_port):
         told += f": {policy.sentence[:-1]}"
-    return f"{told}. {len(later)} more {_fail(later)}, and not at a port.{_why(later)}" if later else f"{told}."
+    return f"{told}. {len(later)} more {_fail(later)} for another reason.{_why(later)}" if later else f"{told}."
 
 
 def _why(looks: list[Look]) -> str:

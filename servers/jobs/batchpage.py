@@ -76,7 +76,7 @@ def context(
     """version: what the page tells when it asks again."""
     viewer = request.user
     troubles = incidents.found(jobs) if tally.troubled else []
-    listing = _listing(request, jobs, troubles, report.columns(batch.action))
+    listing = _listing(request, jobs, troubles, report.compared(batch.action))
     rows, examples = list(listing.rows), incidents.examples(troubles[: incidents.SHOWN])
     seen = Discretion(viewer, {job.server_id for job in (*rows, *examples.values())})
     failed = tally.finished - tally.succeeded
@@ -85,7 +85,7 @@ def context(
     return _summary(batch, tally, viewer) | {
         "listing": listing,
         "rows": _rows(rows, batch, seen, pause),
-        "columns": [heading for heading, _ in report.columns(batch.action)],
+        "columns": [heading for heading, _ in report.compared(batch.action)],
         "counts": _counts(tally, listing, any(job.mutating for job in rows)),
         "incidents": incidents.shown(troubles, examples, seen, viewer, batch.action),
         "together": together,
@@ -150,7 +150,7 @@ def _counts(tally: Tally, listing: Listing, mutating: bool) -> list[dict]:
 
 
 def _rows(jobs: Iterable[Job], batch: Batch, seen: Discretion, pause: Pause | None) -> list[dict]:
-    keys, now = [key for _, key in report.columns(batch.action)], timezone.now()
+    keys, now = [key for _, key in report.compared(batch.action)], timezone.now()
     at_step = _steps([job for job in jobs if job.status == Status.RUNNING], seen)
     workers = presence.workers_present()
     rows = []

@@ -23,6 +23,14 @@ def columns(action: str) -> tuple[tuple[str, str], ...]:
         return ()
 
 
+def compared(action: str) -> tuple[tuple[str, str], ...]:
+    """Those shown beside each server on the page: none where its jobs are told together there."""
+    try:
+        return () if catalog.find(action)[1].together else columns(action)
+    except catalog.UnknownAction:
+        return ()
+
+
 def together(jobs: QuerySet, action: str, viewer: User) -> tuple[list, str]:
     """What the finished ones say together (JSON), and the template that shows it; nothing where the action does not
     say."""

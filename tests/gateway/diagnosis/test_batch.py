@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from gateway import mending
 from gateway.diagnosis import report
 from gateway.diagnosis.scan import Scan, Seen
 from gateway.diagnosis.values import Asked
@@ -17,7 +18,14 @@ from gateway.models import Gateway
 from gateway.proof import Proof, Stage
 from gateway.providers.replies import explain
 from servers.jobs.models import Batch, Job, Status
-from tests.factories import BatchFactory, GatewayFactory, JobFactory, ServerFactory, SmarthostFactory
+from tests.factories import (
+    BatchFactory,
+    GatewayFactory,
+    JobFactory,
+    OwnSmarthostFactory,
+    ServerFactory,
+    SmarthostFactory,
+)
 
 pytestmark = pytest.mark.django_db
 HOST = "smtp.canary-shared.example"
@@ -100,6 +108,24 @@ def test_who_may_not_run_anything_reads_and_is_offered_nothing(viewer_client, cu
     customer_client.user.servers.add(batch.jobs.get(server__name="rack-1").server)
     mine = shown(customer_client, batch)
     assert "DigitalOcean" not in mine and "on 1 of 1 server" in mine
+
+
+def test_an_operator_is_offered_the_servers_with_values_of_their_own(operator, client):
+    client.force_login(operator)
+    made = BatchFactory(action="gateway.diagnose")
+    diagnosed(made, "theirs", "digitalocean", DROPPED)
+    server = diagnosed(made, "own", "digitalocean", DROPPED).server
+    Gateway.objects.filter(server=server).update(wanted=OwnSmarthostFactory(server=server, host=HOST))
+    answer = client.get(reverse("jobs:batch", args=[made.pk]))
+    (offer,) = answer.context["together"][0]["offers"]
+    assert offer["servers"] == [str(server.pk)] and offer["label"].endswith("on 1 server")
+
+
+def test_what_failed_for_many_is_mended_for_many(administrator, batch):
+    job = batch.jobs.get(server__name="do-1")
+    label, there = mending.mends(administrator, [job])[job.pk]
+    assert label == "Use port 2525 with STARTTLS"
+    assert there == f"{reverse('jobs:batch', args=[batch.pk])}#together"
 
 
 def test_the_report_keeps_it(operator_client, batch):

@@ -80,13 +80,11 @@ def test_a_port_without_encryption_is_not_offered_to_many():
 
 def test_what_fails_behind_an_open_port_is_not_the_ports_fault():
     wrong = looks(2, "credentials-wrong", name="login")
-    assert only(wrong).sentence == (
-        f"In an unknown network 2 of 2 servers fail, and not at a port. {causes.get('credentials-wrong').cause}"
-    )
+    why = causes.get("credentials-wrong").cause
+    assert only(wrong).sentence == f"In an unknown network 2 of 2 servers fail, and no closed port is the reason. {why}"
     both = only(wrong + looks(1, "port-blocked-other-open", DROPPED, way=USE_2525))
     assert both.sentence == (
-        "In an unknown network 587 is silent on 1 of 3 servers and 2525 is open. 2 more fail, and not at a port. "
-        f"{causes.get('credentials-wrong').cause}"
+        f"In an unknown network 587 is silent on 1 of 3 servers and 2525 is open. 2 more fail for another reason. {why}"
     )
     assert len(both.offers[0].servers) == 1
 

@@ -1,4 +1,6 @@
-"""The page of a diagnosis in a real browser: readable by everybody, no wider than the phone."""
+"""The pages of a diagnosis in a real browser: readable by everybody, no wider than the phone."""
+
+import os
 
 import pytest
 
@@ -10,6 +12,8 @@ from gateway.proof import Proof, Stage
 from gateway.providers.replies import explain
 from servers.jobs.models import Status
 from tests import factories
+from tests.gateway.diagnosis.test_batch import DROPPED, FINE, GREETS, SILENT
+from tests.gateway.diagnosis.test_batch import diagnosed as in_batch
 from tests.web.conftest import chromium, watch  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -42,11 +46,14 @@ def diagnosed(server, smarthost) -> str:
     return f"/servers/{server.pk}/services/gateway/diagnosis/{job.pk}/"
 
 
-@pytest.mark.parametrize(
+SIZES = pytest.mark.parametrize(
     ("scheme", "size"),
     [("light", {"width": 1280, "height": 900}), ("dark", {"width": 390, "height": 844})],
     ids=["wide", "phone"],
 )
+
+
+@SIZES
 def test_the_way_out_is_one_button_away(watch, operator, scheme, size):  # noqa: F811
     server = factories.ServerFactory(name="web-01")
     own = factories.OwnSmarthostFactory(server=server, host=HOST)
@@ -60,3 +67,26 @@ def test_the_way_out_is_one_button_away(watch, operator, scheme, size):  # noqa:
     seen.page.wait_for_url("**port=2525**")
     assert seen.page.input_value("[name=port]") == "2525"
     assert not seen.violations() and not seen.trouble
+
+
+@SIZES
+def test_a_fleet_is_told_by_cloud_and_its_port_is_one_form_away(watch, administrator, scheme, size):  # noqa: F811
+    batch, shared = factories.BatchFactory(action="gateway.diagnose"), factories.SmarthostFactory(host=HOST)
+    for n in range(8):
+        in_batch(batch, f"droplet-{n}.example.com", "digitalocean", DROPPED, shared)
+    in_batch(batch, "rack-1", "", DROPPED | {587: {"state": "refused", "words": "Connection refused"}}, shared)
+    in_batch(batch, "rack-2", "", DROPPED | {587: {"state": "unreachable", "words": "No route to host"}}, shared)
+    in_batch(batch, "rack-3", "", FINE, shared)
+    in_batch(batch, "hz-1", "hetzner", {25: SILENT, 465: SILENT, 587: GREETS, 2525: GREETS}, shared)
+    seen = watch(color_scheme=scheme, viewport=size)
+    seen.sign_in(administrator)
+    seen.open(f"/jobs/batches/{batch.pk}/")
+    assert not seen.violations()
+    if folder := os.environ.get("SHOTS"):
+        seen.page.screenshot(path=f"{folder}/fleet-{scheme}.png", full_page=True)
+    seen.page.get_by_role("button", name="Use port 2525 with STARTTLS on 8 servers").click()
+    seen.page.wait_for_url("**/bulk/gateway/use-port/")
+    assert seen.page.input_value("[name=port]") == "2525"
+    assert not seen.violations() and not seen.trouble
+    if folder := os.environ.get("SHOTS"):
+        seen.page.screenshot(path=f"{folder}/use-port-{scheme}.png", full_page=True)
