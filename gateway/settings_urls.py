@@ -1,6 +1,6 @@
 from django.urls import path
 
-from gateway import rotation_views
+from gateway import preset_views, rotation_views
 from gateway import settings_views as views
 
 app_name = "smarthosts"
@@ -8,6 +8,10 @@ urlpatterns = [
     path("", views.smarthosts_list, name="list"),
     path("add/", views.add, name="add"),
     path("guess/", views.guess, name="guess"),
+    path("presets/", preset_views.index, name="presets"),
+    path("presets/<slug:preset>/", preset_views.preset, name="preset"),
+    path("presets/<slug:preset>/edit/", preset_views.edit, name="preset-edit"),
+    path("presets/<slug:preset>/reset/", preset_views.reset, name="preset-reset"),
     path("<uuid:pk>/", views.edit, name="edit"),
     path("<uuid:pk>/default/", views.default, name="default"),
     path("<uuid:pk>/roll-out/", rotation_views.roll_out, name="roll-out"),

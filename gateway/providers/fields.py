@@ -85,7 +85,7 @@ FIELDS: dict[str, Field] = {
             blank=True,
             offered=_has_regions,
         ),
-        Field("default_region", "Region chosen beforehand", kinds.OfRegions(), "Its short name.", offered=_has_regions),
+        Field("default_region", "Region chosen beforehand", kinds.OfRegions(), offered=_has_regions),
         Field(
             "ports",
             "Ports",
@@ -106,7 +106,13 @@ FIELDS: dict[str, Field] = {
             "As it is sent, which is a third more than its attachments: 26 MB, or a number of bytes.",
             blank=True,
         ),
-        Field("limits.note", "Limits in words", kinds.Text(400), blank=True),
+        Field(
+            "limits.note",
+            "Limits in words",
+            kinds.Text(400),
+            "The built-in words are left out beside changed numbers.",
+            blank=True,
+        ),
         Field("caveat", "What a sender should know", kinds.Text(600), "Stands beside every form for this provider."),
         Field(
             "dns.spf_include",

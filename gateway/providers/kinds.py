@@ -1,7 +1,8 @@
 """The kinds of value an organisation may put into a preset: how each is typed, stored and checked.
 
-Every kind has `read` (typed text to JSON, raises Unfit), `spell` (JSON to the text that is typed), `check` (JSON of
-any origin against a preset, raises Unfit), `plain` (from a preset to JSON), `rich` (checked JSON to a preset's value).
+Every kind has `read` (typed text to JSON, raises Unfit), `spell` (JSON to the text that is typed), `tell` (JSON to
+words for a page, "" for nothing), `check` (JSON of any origin against a preset, raises Unfit), `plain` (from a preset
+to JSON) and `rich` (checked JSON to what a preset holds).
 """
 
 import re
@@ -19,7 +20,7 @@ _TARGET = re.compile(r"[a-z0-9_.-]{3,253}", re.ASCII)
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _NUMBER = re.compile(r"([0-9][0-9 ,]{0,15})(mb?)?", re.ASCII | re.IGNORECASE)
 _MEGA = 1_000_000
-_MODES = ("starttls", "implicit", "none")
+_SAID = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no encryption"}
 
 
 class Unfit(ValueError):
@@ -32,6 +33,9 @@ class Kind:
 
     def spell(self, value: Any) -> str:
         return value
+
+    def tell(self, value: Any) -> str:
+        return self.spell(value)
 
     def check(self, preset: Preset, value: Any) -> None:
         raise NotImplementedError
@@ -74,6 +78,9 @@ class Number(Kind):
     def spell(self, value: int | None) -> str:
         return "" if value is None else str(value)
 
+    def tell(self, value: int | None) -> str:
+        return "" if value is None else f"{value:,}"
+
     def check(self, preset: Preset, value: Any) -> None:
         if value is not None and (type(value) is not int or not 1 <= value <= self.most):
             raise Unfit(f"A number from 1 to {self.most:,}, or nothing where no limit is known.")
@@ -106,6 +113,9 @@ class Choice(Kind):
 
     words: dict[str, str]
 
+    def tell(self, value: str) -> str:
+        return self.words[value]
+
     def check(self, preset: Preset, value: Any) -> None:
         if not isinstance(value, str) or value not in self.words:
             raise Unfit(f"One of: {', '.join(self.words)}.")
@@ -132,6 +142,9 @@ class Ports(Kind):
 
     def spell(self, value: list) -> str:
         return ", ".join(f"{port} {mode}" for port, mode in value)
+
+    def tell(self, value: list) -> str:
+        return ", ".join(f"{port} ({_SAID[mode]})" for port, mode in value)
 
     def check(self, preset: Preset, value: Any) -> None:
         if not isinstance(value, list) or not 1 <= len(value) <= 12 or not all(_is_port(pair) for pair in value):
@@ -261,7 +274,7 @@ def _is_port(pair: Any) -> bool:
     if not isinstance(pair, list) or len(pair) != 2:
         return False
     port, mode = pair
-    return type(port) is int and 1 <= port <= 65535 and mode in _MODES
+    return type(port) is int and 1 <= port <= 65535 and mode in tuple(_SAID)
 
 
 def _is_told(told: Any) -> bool:

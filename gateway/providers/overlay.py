@@ -1,7 +1,7 @@
 """An organisation's changes laid over a preset. Pure: `changes` is plain JSON, {field name: value}."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.providers.fields import FIELDS, Field
@@ -11,6 +11,7 @@ from gateway.providers.preset import Preset
 WHOLE = ""  # the key of a problem with the changes as such
 # What an account's gateways are built from beside its own values.
 TOLD_TO_POSTFIX = ("limits.connections", "limits.per_minute", "limits.per_hour", "limits.recipients", "limits.size")
+NUMBERS = {*TOLD_TO_POSTFIX, "limits.per_day"}
 
 
 class Refused(ValueError):
@@ -36,7 +37,8 @@ def offered(preset: Preset) -> tuple[Field, ...]:
 
 
 def lay(built_in: Preset, changes: Any) -> Laid:
-    """Never raises: whatever was stored, the rest of the preset stays usable."""
+    """Never raises: whatever was stored, the rest of the preset stays usable. Limits in words that came with other
+    numbers are left out."""
     if not isinstance(changes, Mapping):
         return Laid(built_in, {}, {WHOLE: "The stored changes cannot be read."})
     laid, used = built_in, {}
@@ -50,7 +52,9 @@ def lay(built_in: Preset, changes: Any) -> Laid:
             problems[field.name] = str(error)
         else:
             laid, used[field.name] = field.lay(laid, changes[field.name]), changes[field.name]
-    return Laid(laid, used, problems)
+    if NUMBERS & set(used) and "limits.note" not in used:
+        laid = FIELDS["limits.note"].lay(laid, "")
+    return Laid(replace(laid, changed=tuple(used)), used, problems)
 
 
 def settled(built_in: Preset, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ class Preset:
     rewrite_to:  what local senders (root@host) become: "domain" of sending, or the "login" address.
     mx:          ends of the MX names of domains whose mail lives there. domains: of the addresses it gives out itself.
     verified:    when `source` was surveyed; nobody signed in there. Presets age.
+    changed:     names of the fields an organisation laid its own values over (see `overlay`).
     """
 
     slug: str
@@ -149,6 +150,7 @@ class Preset:
     domains: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
     order: int = 100
+    changed: tuple[str, ...] = ()
 
     @property
     def needs_auth(self) -> bool:

@@ -65,6 +65,7 @@ def address(route: str, name: str) -> str:
     namespace = name.partition(":")[0]
     kind = "batches" if "batches/" in route else namespace
     own = kind in ("smarthosts", "keys", "alert-routes")
+    route = route.replace("<slug:preset>", "ses")
     path = re.sub(r"<uuid:pk>", str(rows[kind] if own else rows["server"]), route)
     path = re.sub(r"<int:pk>", str(rows.get(kind, 1)), path)
     path = re.sub(r"<(?:int|uuid):\w+>", str(rows["job"]), path)

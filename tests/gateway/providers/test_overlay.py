@@ -63,10 +63,18 @@ def test_changes_are_laid_and_the_rest_stays():
         "m365", limits__per_minute="20", caveat="Ask IT first.", dns__dkim="s1 cname s1.{domain}.example.net"
     )
     laid = overlay.lay(M365, changes).preset
-    assert laid.limits == replace(M365.limits, per_minute=20)
+    assert laid.limits == replace(M365.limits, per_minute=20, note="")
     assert (laid.caveat, laid.dns.spf_include) == ("Ask IT first.", M365.dns.spf_include)
     assert laid.dns.dkim == (Dkim("s1", "cname", "s1.{domain}.example.net"),)
-    assert replace(laid, limits=M365.limits, caveat=M365.caveat, dns=M365.dns) == M365
+    assert laid.changed == ("limits.per_minute", "caveat", "dns.dkim")
+    assert replace(laid, limits=M365.limits, caveat=M365.caveat, dns=M365.dns, changed=()) == M365
+
+
+def test_words_about_the_built_in_limits_do_not_stand_beside_other_numbers():
+    assert overlay.lay(M365, {"limits.per_day": 500}).preset.limits.note == ""
+    ours = {"limits.per_day": 500, "limits.note": "500 a day, IT says."}
+    assert overlay.lay(M365, ours).preset.limits.note == "500 a day, IT says."
+    assert overlay.lay(M365, {"caveat": "Ask IT first."}).preset.limits.note == M365.limits.note
 
 
 def test_a_region_is_added_and_can_be_chosen_beforehand():
