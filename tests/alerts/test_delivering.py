@@ -1,19 +1,24 @@
 """From alerts to a real mail server and a real web server."""
 
+import base64
 import hashlib
 import hmac
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
 import time_machine
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 from servers.alerts import delivering, raising
 from servers.alerts.models import Alert, Delivery, Route
 from servers.remote.secret import Secret
 from tests import factories
+from tests.panel import free_port
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -159,6 +164,35 @@ def test_an_alert_as_mail(sink, account):
     assert (delivery.state, delivery.answer) == ("sent", "Main: 250 2.0.0 Ok: queued as 4F1")
     assert sink.mails[0].rcpt_tos == ["ops@example.com", "boss@example.com"]
     assert b"Auto-Submitted: auto-generated" in sink.mails[0].content
+    assert not re.search(rb"(?<!\r)\n", sink.mails[0].original_content), "a bare line feed"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_it_signs_in_with_what_the_server_offers_and_keeps_the_password_out_of_the_answer(mechanism):
+    username, password, tried = "relay@example.com", "pässword é", []
+
+    def judge(server, session, envelope, used, typed):
+        tried.append((used, typed.login.decode(), typed.password.decode()))
+        echo = base64.b64encode(typed.password).decode()
+        return AuthResult(success=False, handled=False, message=f"535 5.7.8 What is {echo}")
+
+    other = {"PLAIN": "LOGIN", "LOGIN": "PLAIN"}[mechanism]
+    server = Controller(
+        None,
+        hostname="127.0.0.1",
+        port=free_port(),
+        authenticator=judge,
+        auth_require_tls=False,
+        auth_exclude_mechanism=[other],
+    )
+    server.start()
+    try:
+        values = {"host": "127.0.0.1", "port": server.port, "tls": "none", "username": username}
+        delivery = delivering.trial(email_route(factories.SmarthostFactory(**values, password=Secret(password))))
+    finally:
+        server.stop()
+    assert tried == [(mechanism, username, password)]
+    assert delivery.state == "failed" and delivery.answer.endswith("535 5.7.8 What is ••••"), delivery.answer
 
 
 def test_the_fallback_is_used_when_the_first_account_refuses(sink, account):
