@@ -1,10 +1,11 @@
 """What both commands of the gateway read and print."""
 
 import sys
+from collections.abc import Collection
 
 from django.db.models import QuerySet
 
-from gateway import comparing, rotation, rules, values
+from gateway import comparing, rotation, rules, sharing, values, wanted
 from gateway.models import Gateway, Smarthost
 from servers.jobs.models import Batch
 from servers.management import console
@@ -38,9 +39,11 @@ def document(smarthost: Smarthost) -> dict:
 
 
 def used(smarthost: Smarthost) -> dict:
-    """Who runs on it, and how far its present values have come."""
-    use = rotation.use(smarthost)
+    """Who runs on it, how far its present values have come, and what its limits leave for each server."""
+    use, division = rotation.use(smarthost), sharing.division(smarthost)
     return {
+        "limits": " ".join(division.share.sentences),
+        "limits_to_divide_anew": " ".join(division.sentences),
         "in_force": use.installed,
         "behind": use.behind,
         "on_earlier_password": use.earlier,
@@ -68,7 +71,14 @@ def told(error: Exception) -> str:
     return f"{first} {getattr(error, 'hint', '')}".strip()
 
 
-def status(server, gateway: Gateway, state) -> dict:
+def paces(gateways: Collection[Gateway]) -> dict:
+    """{server id: what it may do, "" where nothing holds it back}, asking once for each preset and share."""
+    kinds = {(row.applied.preset, row.applied_share): row for row in gateways if row.applied and row.applied_share}
+    known = {kind: wanted.allowance(row).each for kind, row in kinds.items()}
+    return {row.pk: known.get((row.applied.preset, row.applied_share), "") for row in gateways if row.applied}
+
+
+def status(server, gateway: Gateway, state, pace: str) -> dict:
     """One server of `gateway status`."""
     applied = gateway.applied
     return {
@@ -79,6 +89,7 @@ def status(server, gateway: Gateway, state) -> dict:
         "host": f"{applied.host}:{applied.port}" if applied else None,
         "pending": gateway.pending,
         "queued": gateway.queued,
+        "pace": pace,
         "verified_at": gateway.verified_at,
         "last_test": gateway.last_test,
     }

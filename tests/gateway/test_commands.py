@@ -141,6 +141,19 @@ def test_status_knows_every_selected_server_in_few_queries(django_assert_max_num
     assert [row["state"] for row in rows.values()].count("working") == 5
 
 
+def test_limits_are_told_in_words_for_an_account_and_for_its_servers(django_assert_max_num_queries):
+    box = SmarthostFactory(name="box", preset="m365", host="smtp.office365.com", username="box@example.com")
+    for share in (1, 4, 4):
+        GatewayFactory(wanted=box, working=True, applied_share=share)
+    with django_assert_max_num_queries(5):
+        _, printed = run("gateway", "status", "--all")
+    assert printed.count("may hand over one message every 8 seconds") == 2
+    assert printed.count("may hand over one message every 2 seconds") == 1
+    _, shown = run("smarthost", "show", "box")
+    assert "3 servers share it and 4 are reckoned with" in shown
+    assert "1 server keeps limits for 1 server; the account is divided among 4 now." in shown
+
+
 # ── a password, once for all ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -151,14 +151,18 @@ class Command(BaseCommand):
         rows = Gateway.objects.filter(server__in=servers).select_related("applied", "wanted")
         known = {row.server_id: row for row in rows}
         states = gateways.states(servers)
-        rows = [words.status(s, known.get(s.pk) or Gateway(server=s), states[s.pk]) for s in servers]
+        paces = words.paces(known.values())
+        rows = [
+            words.status(s, known.get(s.pk) or Gateway(server=s), states[s.pk], paces.get(s.pk, "")) for s in servers
+        ]
         if options["json"]:
             console.print_json({"servers": rows}, self.stdout)
             return console.OK
         for row in rows:
             through = f" through {row['smarthost']} ({row['host']})" if row["smarthost"] else ""
             detail = f": {row['detail']}" if row["detail"] else ""
-            self.stdout.write(f"{row['server']}: {row['state']}{through}, {row['queued']} waiting{detail}")
+            pace = f", may {row['pace']}" if row["pace"] else ""
+            self.stdout.write(f"{row['server']}: {row['state']}{through}, {row['queued']} waiting{pace}{detail}")
         return console.OK
 
     def _follow(self, batch: Batch, options: dict) -> int:
