@@ -1,6 +1,7 @@
 """Presets as this organisation changed them: the verbs, what they leave alone, what gateways that run make of it."""
 
 import ast
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,20 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from controlpanel.access.models import AuditEntry
-from gateway import overrides, rotation, rules, smarthosts
+from gateway import checking, overrides, rotation, rules, smarthosts, wanted
 from gateway.deliverability import domains
 from gateway.models import Gateway, PresetOverride, Smarthost
+from gateway.postfix.plan import plan
+from gateway.postfix.spec import Wanted
 from gateway.providers import presets
 from gateway.values import Values
 from servers.remote.secret import Secret
 from tests.factories import GatewayFactory, OwnSmarthostFactory, SmarthostFactory
+from tests.gateway.postfix.test_golden import after, facts
 
 pytestmark = pytest.mark.django_db
+CASE = json.loads((Path(__file__).parent / "postfix/golden/plans/clean-debian12.json").read_text())
+CLEAN = facts(CASE["facts"])
 ROOT = Path(__file__).resolve().parents[2] / "gateway"
 M365 = presets.get("m365")
 
@@ -167,6 +173,33 @@ def test_a_roll_back_takes_no_gateway_for_what_the_earlier_password_would_make_o
     assert rotation.untouched(box) == 0 and box.keeps_previous
     rotation.roll_back(box, by=administrator)
     assert Gateway.objects.get().applied_revision == 1
+
+
+def looked_at(row: Smarthost, facts) -> tuple[str, str]:
+    """How a look at a server in this state judges the gateway that was proved on `row` as it was then."""
+    gateway = Gateway.objects.select_related("applied", "wanted").get(applied=row)
+    judged = checking.judge(gateway, facts, mask=lambda secret: None)
+    return judged.word, judged.text
+
+
+@pytest.mark.parametrize(
+    "changes, parameter",
+    [({"limits.per_minute": 20}, "smtp_destination_rate_delay"), ({"from_policy": "any"}, "")],
+    ids=["limits", "senders"],
+)
+def test_a_gateway_that_would_be_written_otherwise_now_was_changed_by_nobody(box, changes, parameter):
+    server = Gateway.objects.get(applied=box).server
+    relay = wanted.relay(box, wanted.share(box))
+    done = plan(CLEAN, Wanted(relay=relay), wanted.digest_key(server))
+    there = after(CLEAN, done)
+    assert parameter.encode() in there.main_cf
+    Gateway.objects.update(generation=there.maps[0].name, applied_share=wanted.share(box))
+    assert looked_at(box, there)[0] == "installed"
+    overrides.change("m365", changes, by=None)
+    word, told = looked_at(box, there)
+    assert (word, "were changed since: reinstall" in told) == ("outdated", True)
+    overrides.reset("m365", by=None)
+    assert looked_at(box, there)[0] == "installed"
 
 
 def calls(path: Path):
