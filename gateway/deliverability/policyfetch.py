@@ -39,6 +39,8 @@ def fetch(
             plain.settimeout(_left(until))
             with (context or ssl.create_default_context()).wrap_socket(plain, server_hostname=host) as secure:
                 return _get(secure, host, until)
+    except TimeoutError:
+        return Fetched(fault="it did not answer in time", unknown=True)
     except ssl.SSLCertVerificationError as error:
         return Fetched(fault=f"its certificate does not hold: {error.verify_message}")
     except (OSError, http.client.HTTPException, UnicodeError, ValueError) as error:
@@ -76,7 +78,7 @@ def _get(secure: ssl.SSLSocket, host: str, until: float) -> Fetched:
 def _left(until: float) -> float:
     left = until - time.monotonic()
     if left <= 0:
-        raise TimeoutError("the server did not answer in time")
+        raise TimeoutError
     return left
 
 

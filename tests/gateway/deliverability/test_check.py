@@ -64,6 +64,7 @@ def test_as_the_golden_file_says(case):
         assert any(key == wanted.partition("|")[0] and part in what for key, what in said), (wanted, part, said)
     if "state" in case:
         assert report.state == case["state"], said
+    assert any(case.get("hint", "") in f.hint for f in report.findings)
     for word in case.get("never", ()):
         assert all(f.word != word for f in report.findings)
     published = {f"{p.name} {p.kind}": p.value for p in report.publish}
