@@ -16,8 +16,8 @@ OTHER_WAYS = re.compile(r"CRAM-MD5|DIGEST-MD5|SCRAM-")  # Postfix may use them, 
 class Dialogue:
     """`run` gives a stage to `done` for each step and stops at the first that fails or stays unknown.
 
-    helo: the name to greet with. preset: whose words to expect in explanations. recipient: asked about as well, and
-    then everything is taken back; "" leaves that out.
+    sender: "" ends it after the sign-in. helo: the name to greet with. preset: whose words to expect in explanations.
+    recipient: asked about as well, and then everything is taken back; "" leaves that out.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class Dialogue:
             "starttls": (self._greet, self._starttls),
             "none": (self._greet,),
         }[self._relay.tls]
-        steps = (*opening, self._sign_in, self._name_sender, *([self._name_recipient] if self._recipient else []))
+        asked = ((self._sender, self._name_sender), (self._sender and self._recipient, self._name_recipient))
+        steps = (*opening, self._sign_in, *(step for address, step in asked if address))
         try:
             good = all(step() for step in steps)
         except WireFault as fault:
@@ -157,7 +158,8 @@ class Dialogue:
         ms = round(max(0.0, self._wire.clock() - self._since) * 1000)
         meaning = explain(evidence, self._preset) if state in ("fail", "warn") else None
         self._last = state
-        self._done(Stage(self._name, state, evidence, ms, meaning))
+        until = self._wire.certificate_until if self._name == "tls" else None
+        self._done(Stage(self._name, state, evidence, ms, meaning, until))
         return state not in ("fail", "unknown")
 
 

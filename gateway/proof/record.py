@@ -18,6 +18,7 @@ class RecordedWire:
         self._frames = [(line[:1], line[2:]) for line in stdout.split(b"\n") if line[1:2] in (b" ", b"")]
         self._heard, self._patience = heard, patience
         self._clock, self._at, self._answered = 0.0, 0, False
+        self.certificate_until = None  # `openssl s_client -brief` does not tell
 
     def clock(self) -> float:
         """Seconds at the frame just read, by the server's clock."""

@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway.proof import wire
@@ -44,6 +45,7 @@ class LiveWire:
         self._buffer = bytearray()
         self._tls: _Tls | None = None
         self._answered = False
+        self.certificate_until: datetime | None = None
 
     def clock(self) -> float:
         return time.monotonic()
@@ -65,7 +67,7 @@ class LiveWire:
             evidence = tls.handshake()
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise wire.TlsFault(wire.shown(str(error))) from None
-        self._tls = tls
+        self._tls, self.certificate_until = tls, tls.certificate_until
         self._heard(f"* {evidence}")
         return evidence
 
@@ -127,11 +129,14 @@ class _Tls:
         self._inward, self._outward = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._inward, self._outward, server_hostname=name)
         self._receive, self._send = receive, send
+        self.certificate_until: datetime | None = None
 
     def handshake(self) -> str:
         self._drive(self._object.do_handshake)
         cipher = self._object.cipher()
         checked = self._object.getpeercert()  # empty when it was not verified
+        if checked:
+            self.certificate_until = datetime.fromtimestamp(ssl.cert_time_to_seconds(checked["notAfter"]), UTC)
         until = f"certificate valid until {checked['notAfter']}" if checked else "certificate not checked"
         return f"{self._object.version()}, {cipher[0] if cipher else 'no cipher'}, {until}"
 

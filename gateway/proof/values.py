@@ -1,6 +1,7 @@
 """What a proof is made of."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from gateway.providers.replies import Explanation
@@ -32,13 +33,15 @@ class Relay(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """state: ok | warn | fail | unknown | skipped. evidence: the other side's exact words, secrets masked."""
+    """state: ok | warn | fail | unknown | skipped. evidence: the other side's exact words, secrets masked.
+    certificate_until: end of the certificate, where it was checked."""
 
     name: str
     state: str
     evidence: str
     ms: int = 0
     explanation: Explanation | None = None
+    certificate_until: datetime | None = None
 
     @property
     def title(self) -> str:
@@ -66,6 +69,11 @@ class Proof:
     def proven(self) -> bool:
         """Every stage was tried and passed, or is not needed by this relay."""
         return self.ok and all(stage.state != "unknown" for stage in self.stages)
+
+    @property
+    def certificate_until(self) -> datetime | None:
+        """Until when the provider's certificate is valid; None where it was not checked or not read."""
+        return next((stage.certificate_until for stage in self.stages if stage.certificate_until), None)
 
     @property
     def blocker(self) -> Stage | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from servers.remote import clean
@@ -41,7 +42,10 @@ class Reply:
 
 
 class Wire(Protocol):
-    """One SMTP conversation, live or recorded. `clock` is in seconds; all but clock raise WireFault."""
+    """One SMTP conversation, live or recorded. `clock` is in seconds; all but clock raise WireFault.
+    certificate_until: end of a certificate that was checked, once encryption began."""
+
+    certificate_until: datetime | None
 
     def reply(self) -> Reply: ...
 
