@@ -2,6 +2,7 @@
 never send stay without it."""
 
 import re
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 from servers.alerts import addresses
@@ -47,11 +48,15 @@ def _instance(target: str):
 def send(route: Route, message: Message) -> str:
     import apprise
 
+    from servers.alerts.ways import pinned
+
+    held = nullcontext()
     try:
         target = route.target.reveal().decode() if route.target is not None else ""
         check(target)
         if (url := urlsplit(target)).scheme.lower() in OWN:
-            addresses.resolve(url.hostname or "", url.port or 443, local=route.allow_local)
+            host = url.hostname or ""
+            held = pinned.to(host, addresses.resolve(host, url.port or 443, local=route.allow_local))
     except (Unreadable, Unusable, addresses.Refused) as error:
         raise NotSent(f"{error} {error.hint}", final=True) from error
     except OSError as error:
@@ -61,9 +66,9 @@ def send(route: Route, message: Message) -> str:
     post.add(instance)
     kind = {"closed": apprise.NotifyType.SUCCESS, "test": apprise.NotifyType.INFO}
     kind = kind.get(message.event, apprise.NotifyType.FAILURE if message.serious else apprise.NotifyType.WARNING)
-    result = post.notify(
-        body=message.body, title=message.subject, notify_type=kind, body_format="text", timeout=TIMEOUT, log_level=30
-    )
+    words = {"body": message.body, "title": message.subject, "body_format": "text"}
+    with held:
+        result = post.notify(**words, notify_type=kind, timeout=TIMEOUT, log_level=30)
     told = "; ".join(dict.fromkeys(str(entry.message) for entry in result.logs()))
     if not result:
         raise NotSent(_without(target, clean.line(told))[:500] or "The service did not take it.")
