@@ -10,7 +10,7 @@ from functools import cache, partial
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, QuerySet, When
 from django.utils import timezone
 from publicsuffixlist import PublicSuffixList
 
@@ -147,14 +147,23 @@ def _mark(rows: list[Domain]) -> list[int]:
 
 def due(now: datetime, most: int | None = None) -> list[int]:
     """Domains whose turn it is, and those somebody asked for that nobody looks at; these first."""
-    old = Q(checked_at__isnull=True) | Q(checked_at__lt=now - EVERY)
-    asked = Q(asked_at__isnull=False) & (Q(checked_at__isnull=True) | Q(checked_at__lt=F("asked_at")))
-    free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    rows = Domain.objects.listed().filter(old | asked, free).annotate(asked=Case(When(asked, then=0), default=1))
+    rows = _due(now).annotate(asked=Case(When(_ASKED, then=0), default=1))
     return list(rows.order_by("asked", F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:most])
 
 
-def work() -> int:
+_ASKED = Q(asked_at__isnull=False) & (Q(checked_at__isnull=True) | Q(checked_at__lt=F("asked_at")))
+
+
+def _due(now: datetime) -> QuerySet:
+    old = Q(checked_at__isnull=True) | Q(checked_at__lt=now - EVERY)
+    return Domain.objects.listed().filter(old | _ASKED, _free(now))
+
+
+def _free(now: datetime) -> Q:
+    return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
+
+
+def work(looked: Callable[..., Report] = look) -> int:
     """Checks what is due, one after another, while fewer than AT_ONCE others do the same. Gives how many it checked."""
     count = 0
     while Domain.objects.filter(leased_until__gt=timezone.now()).count() < AT_ONCE:
@@ -162,15 +171,19 @@ def work() -> int:
         first = due(timezone.now(), AT_ONCE)
         if not first:
             break
-        count += check_one(random.choice(first))  # noqa: S311 - no secret
+        pk = random.choice(first)  # noqa: S311 - no secret
+        count += _check(pk, _due(timezone.now()), looked)
     return count
 
 
 def check_one(pk: int, looked: Callable[..., Report] = look) -> bool:
-    """Checks one domain and keeps the result; False when another worker does, or it is gone."""
+    """Checks one domain, due or not, and keeps the result; False when another worker does, or it is gone."""
+    return _check(pk, Domain.objects.filter(_free(timezone.now())), looked)
+
+
+def _check(pk: int, among: QuerySet, looked: Callable[..., Report]) -> bool:
     now = timezone.now()
-    free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    if not Domain.objects.filter(free, pk=pk).update(leased_until=now + LEASE, asked_at=now):
+    if not among.filter(pk=pk).update(leased_until=now + LEASE, asked_at=now):
         return False
     domain = Domain.objects.get(pk=pk)
     try:

@@ -1,19 +1,27 @@
 """Sending domains in the panel: collected, checked under a lease, kept when something changed."""
 
 import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
+from gateway import smarthosts
 from gateway.deliverability import domains, tasks
 from gateway.deliverability.findings import Finding, Publish, Report
 from gateway.deliverability.models import DnsCheck, Domain
+from gateway.values import Values
 from servers.management import console
 from tests.factories import OwnSmarthostFactory, ServerFactory, SmarthostFactory
 
@@ -150,6 +158,129 @@ def test_a_customer_sees_only_what_nothing_but_their_own_values_use(client, cust
     assert "mine.example" in page and "example.com/" not in page
     assert client.get(reverse("domains:domain", args=["example.com"])).status_code == 404
     assert client.post(reverse("domains:add"), {"name": "other.example"}).status_code == 404
+
+
+def test_saving_an_account_makes_the_row_of_its_domain(administrator):
+    new = Values(preset="generic", host="mail.example.net", port=587, sending_domain="example.com")
+    row = smarthosts.create("One", new, by=administrator)
+    assert [d.name for d in Domain.objects.all()] == ["example.com"]
+    smarthosts.change(row, "One", replace(new, sending_domain="example.org"), by=administrator)
+    server = ServerFactory()
+    smarthosts.own(server, replace(new, sending_domain="own.example"), by=administrator)
+    smarthosts.own(server, replace(new, sending_domain=""), by=administrator)
+    assert {d.name for d in Domain.objects.all()} == {"example.com", "example.org", "own.example"}
+    assert {d.name for d in Domain.objects.listed()} == {"example.org", "own.example"}
+
+
+def test_a_page_that_is_read_writes_nothing(client, administrator, domain):
+    SmarthostFactory(sending_domain="not-yet-collected.example")
+    checked(domain, BAD)
+    client.force_login(administrator)
+    client.get(reverse("domains:list"))
+    pages = [reverse("domains:list"), reverse("domains:domain", args=["example.com"])]
+    for page in (*pages, f"{pages[0]}?q=x&state=fail"):
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(page).status_code == 200
+        written = [q["sql"] for q in queries if re.match(r"\s*(INSERT|UPDATE|DELETE|REPLACE)", q["sql"], re.I)]
+        assert not written, (page, written)
+
+
+def test_the_list_costs_the_same_for_few_domains_and_for_many(client, administrator, domain):
+    client.force_login(administrator)
+    costs = []
+    for count in (3, 30):
+        Domain.objects.bulk_create([Domain(name=f"d{count}-{n}.example", added=True) for n in range(count)])
+        with CaptureQueriesContext(connection) as queries:
+            client.get(reverse("domains:list"))
+        costs.append(len(queries))
+    assert costs[0] == costs[1] <= 12
+
+
+class Looks:
+    """Stands at the wire: `look` without a network."""
+
+    def __init__(self):
+        self.names = []
+
+    def __call__(self, name, *_, **__):
+        self.names.append(name)
+        time.sleep(0.01)
+        return Report(name, GOOD.findings)
+
+
+@pytest.fixture
+def fleet():
+    """Forty domains nobody checked, and what looks at them."""
+    Domain.objects.bulk_create([Domain(name=f"d{n}.example", added=True) for n in range(40)])
+    return Looks()
+
+
+def test_many_domains_ring_for_no_more_workers_than_may_check_at_once(fleet, django_capture_on_commit_callbacks):
+    rung = []
+    with django_capture_on_commit_callbacks(execute=True):
+        domains.ask_many(list(Domain.objects.all()), lambda: rung.append(1))
+        domains.ask_many(list(Domain.objects.all()), lambda: rung.append(1))
+    assert len(rung) == domains.AT_ONCE
+    assert Domain.objects.waiting().count() == 40
+
+
+@pytest.mark.django_db(transaction=True)
+def test_however_many_work_each_domain_is_checked_once(fleet):
+    def work():
+        try:
+            return domains.work(fleet)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        counts = [future.result() for future in [pool.submit(work) for _ in range(6)]]
+    assert sorted(fleet.names) == sorted(row.name for row in Domain.objects.all())
+    assert sum(counts) == 40
+    assert not Domain.objects.exclude(state="ok").exists()
+
+
+def test_while_enough_are_at_work_nobody_else_begins(fleet):
+    busy = Domain.objects.values_list("pk", flat=True)[: domains.AT_ONCE]
+    Domain.objects.filter(pk__in=list(busy)).update(leased_until=timezone.now() + timedelta(seconds=60))
+    assert domains.work(fleet) == 0 and not fleet.names
+
+
+def test_what_somebody_asked_for_comes_first(fleet):
+    Domain.objects.update(checked_at=timezone.now() - timedelta(days=2))
+    wanted = Domain.objects.get(name="d39.example")
+    Domain.objects.filter(pk=wanted.pk).update(asked_at=timezone.now())
+    assert domains.due(timezone.now(), 1) == [wanted.pk]
+
+
+def test_a_check_that_breaks_is_unknown_and_holds_up_nobody(domain, caplog):
+    checked(domain, GOOD)
+
+    def broken(*_, **__):
+        raise RuntimeError("of ours")
+
+    assert domains.check_one(domain.pk, broken)
+    domain.refresh_from_db()
+    assert (domain.state, domain.leased_until) == ("unknown", None)
+    assert "a fault of the panel" in domain.report["findings"][0]["what"]
+    assert domains.due(timezone.now()) == [] and "of ours" in caplog.text
+
+
+def test_strange_bytes_from_dns_are_stored_as_plain_text(domain):
+    strange = Finding("spf", "fail", "wrong", "Odd.", "v=spf1 \x00\x1b[31m\u202eevil", "")
+    checked(domain, Report("example.com", (strange,)))
+    assert domain.report["findings"][0]["evidence"] == "v=spf1 evil"
+
+
+def test_a_list_that_stays_silent_does_not_hide_another_that_speaks(domain):
+    def listed(*names, unread):
+        found = [Finding("blocklist", "fail", "wrong", f"On {name}.", names=(f"{name} A",)) for name in names]
+        silent = Finding("blocklist", "unknown", "unknown", "Not known.", names=tuple(f"{n} A" for n in unread))
+        return Report("example.com", (*GOOD.findings, *found, silent))
+
+    checked(domain, listed(unread=["a"]))
+    checked(domain, listed("b", unread=["a"]))
+    checked(domain, listed("a", unread=["b"]))
+    assert [row.changes for row in DnsCheck.objects.order_by("pk")][1:] == [["Now: On b."]]
 
 
 def test_the_command_says_it_and_gives_json(domain, monkeypatch):
