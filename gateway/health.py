@@ -96,16 +96,16 @@ def look(gateway: Gateway) -> Look:
             return Look(server, skipped="a job or a host key is in the way, or no gateway is installed")
         facts = _observe(server := gateway.server, mask)
         judged = checking.judge(gateway, facts, mask=mask.add)
-        _note(server, lease, began, partial(_answered, server, judged, facts, mask))
+        _note(gateway, lease, began, partial(_answered, server, judged, facts, mask))
         return Look(server, answered=True)
     except Blocked as error:  # a jump server's key waits for a person
         return Look(server, skipped=str(error))
     except looking.Unclear as error:
-        _note(server, lease, began, partial(_unclear, server, error, mask))
+        _note(gateway, lease, began, partial(_unclear, server, error, mask))
         return Look(server)
     except RemoteError as error:
         following = min(following, SOON)
-        _note(server, lease, began, partial(_missed, server, error, mask))
+        _note(gateway, lease, began, partial(_missed, server, error, mask))
         return Look(server)
     finally:
         Gateway.objects.filter(server=server, look_due_at=lease).update(look_due_at=timezone.now() + following)
@@ -139,11 +139,14 @@ def _claim(gateway: Gateway) -> datetime | None:
     return until if row.update(look_due_at=until) else None
 
 
-def _note(server: Server, lease: datetime, began: datetime, write: Callable[[], None]) -> None:
-    """Writes, unless the lease ran out or a job has changed the server since the look began: then this is old news."""
+def _note(gateway: Gateway, lease: datetime, began: datetime, write: Callable[[], None]) -> None:
+    """Writes, unless since the look began the lease ran out, a job has changed the server, or a person the values it
+    is compared with: then this is old news."""
     with transaction.atomic():
-        holds = Gateway.objects.select_for_update().filter(server=server, look_due_at=lease).exists()
-        jobs = Job.objects.filter(server=server, mutating=True)
+        same = {"applied": gateway.applied, "applied__revision": gateway.applied.revision}
+        mine = Gateway.objects.select_for_update(of=("self",)).filter(pk=gateway.pk, look_due_at=lease)
+        holds = mine.filter(**same).exists()
+        jobs = Job.objects.filter(server=gateway.server_id, mutating=True)
         if holds and not jobs.live().exists() and not jobs.filter(finished_at__gte=began).exists():
             write()
 

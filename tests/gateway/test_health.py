@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from gateway import gateways, health
+from gateway import gateways, health, overrides
 from gateway.models import Gateway
 from servers.jobs import pauses
 from servers.jobs.models import Job
@@ -128,6 +128,20 @@ def test_a_look_that_a_job_overtook_is_not_believed(wire):
 
     wire.wire = Overtaken
     assert looked(gateway).state == Gateway.State.WORKING
+
+
+def test_a_look_that_a_changed_preset_overtook_is_not_believed(wire):
+    gateway = installed(wanted=SmarthostFactory(preset="m365"))
+
+    class Overtaken(Wire):
+        def run(self, script, **how):
+            overrides.change("m365", {"limits.per_minute": 20}, by=None)
+            return super().run(script, **how)
+
+    wire.wire = Overtaken
+    assert looked(gateway).state == Gateway.State.WORKING
+    wire.wire = Wire
+    assert looked(Gateway.objects.get()).state == Gateway.State.DRIFTED
 
 
 def test_two_workers_never_look_at_the_same_server(wire):
