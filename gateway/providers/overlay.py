@@ -1,6 +1,6 @@
 """An organisation's changes laid over a preset. Pure: `changes` is plain JSON, {field name: value}."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,12 +69,9 @@ def settled(built_in: Preset, changes: Mapping[str, Any]) -> dict[str, Any]:
 def read(built_in: Preset, typed: Mapping[str, str]) -> dict[str, Any]:
     """What was typed, as changes; nothing typed means the built-in value where a field cannot be empty. Raises
     Refused."""
-    found, problems = {}, {}
+    found, problems = {}, _strange(built_in, typed)
     for name, text in typed.items():
-        if not _known(built_in, name):
-            problems[name] = (
-                f"{built_in.label} has no such field. It has: {', '.join(f.name for f in offered(built_in))}."
-            )
+        if name in problems:
             continue
         field = FIELDS[name]
         try:
@@ -86,9 +83,22 @@ def read(built_in: Preset, typed: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def taken_back(built_in: Preset, names: Iterable[str]) -> dict[str, Any]:
+    """The changes that give these fields their built-in values again. Raises Refused."""
+    names = list(names)
+    if problems := _strange(built_in, names):
+        raise Refused(problems)
+    return {name: FIELDS[name].of(built_in) for name in names}
+
+
 def postfix_differs(before: Preset, after: Preset) -> bool:
     """Whether an account of any kind, on any number of servers, gets other limits in its main.cf."""
     return any(FIELDS[name].of(before) != FIELDS[name].of(after) for name in TOLD_TO_POSTFIX)
+
+
+def _strange(preset: Preset, names: Iterable[str]) -> dict[str, str]:
+    offers = ", ".join(field.name for field in offered(preset))
+    return {name: f"{preset.label} has no such field. It has: {offers}." for name in names if not _known(preset, name)}
 
 
 def _says(preset: Preset, name: str, value: Any) -> bool:

@@ -151,7 +151,7 @@ def test_limits_are_told_in_words_for_an_account_and_for_its_servers(django_asse
     assert printed.count("may hand over one message every 2 seconds") == 1
     _, shown = run("smarthost", "show", "box")
     assert "3 servers share it and 4 are reckoned with" in shown
-    assert "1 server keeps limits for 1 server; the account is divided among 4 now." in shown
+    assert "1 server keeps the limits of the whole account; the account is divided among 4 now." in shown
 
 
 # ── a password, once for all ─────────────────────────────────────────────────────────────────────────────────────────
@@ -227,3 +227,45 @@ def test_every_verb_lets_its_batch_loose_as_told(verb, used):
     assert run("gateway", verb, "--all", "--canary", "1", "--batch-percent", "50", *more)[0] == 0
     batch = Job.objects.first().batch
     assert (batch.action, batch.canary, batch.portion) == (f"gateway.{verb}", 1, 50)
+
+
+def test_presets_are_listed_and_shown():
+    code, printed = run("smarthost", "presets")
+    assert code == 0 and "m365: Microsoft 365, smtp.office365.com, 587, 25" in printed
+    assert len(json.loads(run("smarthost", "presets", "--json")[1])["presets"]) == len(printed.splitlines())
+    code, printed = run("smarthost", "presets", "m365")
+    assert code == 0 and "limits.per_minute    30\n" in printed
+    assert run("smarthost", "presets", "nobody")[0] == 2
+
+
+def test_a_preset_is_changed_and_taken_back():
+    SmarthostFactory(preset="m365", host="smtp.office365.com")
+    argv = ("smarthost", "preset-set", "m365", "--set", "limits.per_minute=20", "--set", "host=smtp.relay.example.com")
+    code, printed = run(*argv, "--note", "IT asked for it.")
+    assert code == 0
+    assert "limits.per_minute    20   [built-in: 30]" in printed
+    assert "IT asked for it." in printed and "1 of 1 accounts keep other values" in printed
+    assert "m365 (changed here)" in run("smarthost", "presets")[1]
+    document = json.loads(run("smarthost", "preset-set", "m365", "--unset", "limits.per_minute", "--json")[1])
+    assert document["built_in"] == {"host": "smtp.office365.com"}
+    assert document["values"]["limits.per_minute"] == 30
+    document = json.loads(run("smarthost", "preset-set", "m365", "--reset", "--json")[1])
+    assert (document["built_in"], document["note"]) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("nobody", "--reset"),
+        ("m365",),
+        ("m365", "--set", "limits.per_minute"),
+        ("m365", "--set", "limits.per_minute=many"),
+        ("m365", "--set", "label=x"),
+        ("m365", "--set", "ports=465"),
+        ("m365", "--unset", "nonsense"),
+        ("m365", "--reset", "--set", "limits.per_minute=1"),
+    ],
+)
+def test_a_wrong_change_of_a_preset_is_wrong_usage(argv):
+    assert run("smarthost", "preset-set", *argv)[0] == 2
+    assert "changed here" not in run("smarthost", "presets")[1]

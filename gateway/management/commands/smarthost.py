@@ -1,5 +1,5 @@
 """SMTP provider accounts on the command line: manage.py smarthost
-add|guess|list|show|set-default|rotate|roll-out|rollback|forget."""
+add|guess|list|show|set-default|rotate|roll-out|rollback|forget|presets|preset-set."""
 
 import shlex
 import sys
@@ -8,8 +8,8 @@ from dataclasses import replace
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand
 
-from gateway import guessing, rotation, rules, smarthosts, values
-from gateway.management import words
+from gateway import guessing, overrides, rotation, rules, smarthosts, values
+from gateway.management import known, words
 from gateway.models import Smarthost, Tls
 from gateway.providers import presets
 from gateway.values import Values
@@ -21,7 +21,10 @@ from servers.management import console
 
 
 class Command(BaseCommand):
-    help = "SMTP providers of the panel: add, guess, list, show, set-default, rotate, roll-out, rollback, forget."
+    help = (
+        "SMTP providers of the panel: add, guess, list, show, set-default, rotate, roll-out, rollback, forget; and "
+        "what is known of each: presets, preset-set."
+    )
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -38,6 +41,7 @@ class Command(BaseCommand):
         default.add_argument("name")
         console.add_actor(default)
         _rotation_arguments(verbs)
+        known.add_arguments(verbs)
 
     def handle(self, **options):
         try:
@@ -123,6 +127,26 @@ class Command(BaseCommand):
         smarthost = words.shared(options["name"])
         rotation.forget(smarthost, by=console.actor(options["actor"]) or console.COMMAND_LINE)
         self.stdout.write(f"The earlier password of {smarthost} was forgotten.")
+
+    def do_presets(self, options) -> None:
+        if options["preset"]:
+            self._print_preset(known.one(options["preset"]), options["json"])
+        elif options["json"]:
+            console.print_json({"presets": [known.document(row) for row in overrides.listed()]}, self.stdout)
+        else:
+            for row in overrides.listed():
+                self.stdout.write(known.line(row))
+
+    def do_preset_set(self, options) -> None:
+        by = console.actor(options["actor"]) or console.COMMAND_LINE
+        self._print_preset(known.change(options, by=by), options["json"])
+
+    def _print_preset(self, row: overrides.Known, as_json: bool) -> None:
+        if as_json:
+            console.print_json(known.document(row), self.stdout)
+            return
+        for line in known.lines(row):
+            self.stdout.write(line)
 
     def _follow(self, batch: Batch, options: dict) -> int:
         return console.follow(
