@@ -12,6 +12,8 @@ from gateway.postfix.spec import Relay
 from gateway.proof import Proof, Stage, prove
 from servers.jobs.run import Conclusion, Run
 
+PATIENCE = 15  # seconds of silence in the conversation
+
 
 def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
     """A Conclusion when the provider, or the way to it, says no; None when nothing speaks against the change."""
@@ -30,6 +32,7 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
             preset=smarthost.preset,
             on_stage=told,
             refuse=refusal(run, smarthost),
+            patience=PATIENCE,
         )
         for note in proof.notes:
             step.line(note)

@@ -4,12 +4,13 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.proof import script, trust
 from gateway.proof.dialogue import Dialogue, login_responses, plain_response
 from gateway.proof.record import RecordedWire
 from gateway.proof.scene import Scene, look
-from gateway.proof.stream import LiveWire
+from gateway.proof.stream import TOTAL, LiveWire
 from gateway.proof.values import Proof, Relay, Stage
 from gateway.providers.replies import explain
 from servers.remote.errors import LimitReached, TunnelRefused
@@ -43,14 +44,16 @@ def prove(
 ) -> Proof:
     """Name, connection, greeting, encryption, sign-in, sender: from the server's position, changing nothing there.
 
-    preset: whose words to expect. on_stage: told each stage as it ends. patience: seconds of silence that are waited.
-    refuse: says why an address must not be contacted, or None; given one, only addresses it was asked about are.
+    preset: whose words to expect. on_stage: told each stage as it ends. patience: seconds of silence that are waited;
+    the whole conversation may take eight times as long, 60 s at most.
+    sender: "" ends it after the sign-in. refuse: says why an address must not be contacted, or None; given one, only
+    addresses it was asked about are.
     scene: what a look has found already. target: the address to connect to, known to be allowed. recipient: also
     asked about, by RCPT TO and RSET; nothing is sent.
     Raises RemoteError when the server itself is lost, ValueError when sender, recipient, host or HELO name could break
     out of a command.
     """
-    fit = _SENDER.fullmatch(sender) and (recipient == "" or _SENDER.fullmatch(recipient))
+    fit = all(address == "" or _SENDER.fullmatch(address) for address in (sender, recipient))
     if not fit or not (relay.helo_name == "" or _HELO.fullmatch(relay.helo_name)):
         raise ValueError("sender, recipient or HELO name is not valid")
     if not re.fullmatch(r"[A-Za-z0-9:][A-Za-z0-9._:-]*", relay.host):
@@ -66,7 +69,7 @@ class _Proving:
         self._stages: list[Stage] = []
         self._heard: list[str] = []
         self._notes: list[str] = []
-        self._secrets = _secrets(relay)
+        self._secrets = secrets(relay)
 
     def proof(self, scene: Scene | None = None, target: str = "") -> Proof:
         self._scene = scene or look(self._host, self._relay.host)
@@ -108,7 +111,8 @@ class _Proving:
             context, note = trust.context(self._host, self._scene, self._relay.verify)
             self._notes += [note] if note and self._relay.tls != "none" else []
             name, alive = self._relay.host.rstrip("."), lambda: self._host.run(":")
-            self._converse(LiveWire(tunnel, context, name, self._hear, alive, step=self._patience))
+            total = min(TOTAL, 8 * self._patience)
+            self._converse(LiveWire(tunnel, context, name, self._hear, alive, step=self._patience, total=total))
         finally:
             tunnel.close()
         return "tunnel"
@@ -168,7 +172,7 @@ class _Proving:
 
     def _add(self, stage: Stage) -> None:
         masked = mask(stage.evidence, self._secrets)
-        stage = Stage(stage.name, stage.state, masked, stage.ms, stage.explanation)
+        stage = replace(stage, evidence=masked)
         self._stages.append(stage)
         if self._on_stage:
             self._on_stage(stage)
@@ -178,13 +182,15 @@ class _Proving:
             self._heard.append(mask(line, self._secrets))
 
 
-def _secrets(relay: Relay) -> tuple[Secret, ...]:
-    """Everything that must not be shown. A password of one to three letters would blank out ordinary words."""
+def secrets(relay: Relay) -> tuple[Secret, ...]:
+    """The sign-in in every form in which an SMTP server may echo it, or Postfix may log the echo."""
     if not (relay.username and relay.password):
         return ()
-    encoded = (plain_response(relay), *login_responses(relay)[1:])
-    whole = (relay.password.reveal(), *encoded)
-    return tuple(Secret(value) for value in whole if len(value) > 3)
+    password = relay.password.reveal()
+    logged = bytes(byte if 32 <= byte < 127 else ord("?") for byte in password)
+    forms = (password, logged, plain_response(relay), *login_responses(relay)[1:])
+    # A password of one to three letters would blank out ordinary words.
+    return tuple(Secret(form) for form in forms if len(form) > 3)
 
 
 def _ways_note(way: str) -> list[str]:

@@ -10,6 +10,7 @@ from servers.remote.command import quote
 from servers.remote.secret import MASK, Secret
 
 # `read -n` keeps a line bounded; `trap '' PIPE` keeps a closed connection from ending the shell before it says so.
+# The words of a failed connection are wanted, those of `cat` are no reply.
 _BASH = r"""
 LC_ALL=C; export LC_ALL; trap '' PIPE; exec 2>/dev/null
 stamp() { printf 'T %s\n' "${EPOCHREALTIME:-$SECONDS}"; }
@@ -31,8 +32,8 @@ hear() {
 }
 ask() { say "$1" "$2" "$3" && hear; }
 open_plain() {
-  coproc W { exec timeout 60 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; echo +; (cat <&3; kill $$) & exec cat >&3' \
-    "$host" "$port" 2>&1; }
+  coproc W { exec timeout 60 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit; echo +; exec 2>/dev/null
+    (cat <&3; kill $$) & exec cat >&3' "$host" "$port" 2>&1; }
   attach
   stamp
   local line
@@ -86,6 +87,7 @@ talk() {
     implicit) detach; open_tls; greet || return ;;
   esac
   sign_in || return
+  if [ -z "$sender" ]; then ask RSET && ask QUIT; return; fi
   ask "MAIL FROM:<$sender>" && [ "$code" -lt 500 ] || return
   if [ -n "$recipient" ] && [ "$code" -lt 400 ]; then ask "RCPT TO:<$recipient>" || return; fi
   ask RSET && ask QUIT
