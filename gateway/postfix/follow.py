@@ -17,7 +17,8 @@ def follow(log_source: str, wait: int, *, send: str, read: str, limit: int, mark
     or `limit` lines at the latest.
     """
     if log_source == "journal":
-        tail = 'journalctl -q -f --no-tail --after-cursor="$mark" -o short SYSLOG_FACILITY=2'
+        # -a: without it a line that quotes one odd byte of a provider's reply is "[56B blob data]", its status with it.
+        tail = 'journalctl -q -a -f --no-tail --after-cursor="$mark" -o short SYSLOG_FACILITY=2'
     else:
         tail = f'tail -q -s 0.2 -F -c +"$((mark + 1))" {quote(log_source)}'
     return f"""LC_ALL=C; export LC_ALL
