@@ -6,13 +6,17 @@ lines: {"fault", "peer", "event", "text"}; event is connect, tls, tls-failed, co
 """
 
 import asyncio
+import base64
 import json
+import re
 import ssl
 import sys
 from pathlib import Path
 from typing import Any, TextIO
 
 from tests.fleet.faults import FAULTS, STARTTLS_PORTS, TLS_PORT, Fault
+
+FLOOD = 10_000_000  # bytes
 
 
 class Session:
@@ -36,6 +40,8 @@ class Session:
         self.encrypted = encrypted
         self.sender = ""
         self.recipient = ""
+        self.queue_id = ""
+        self.sign_in: list[str] = []
 
     def note(self, event: str, text: str = "") -> None:
         peer = self.writer.get_extra_info("peername")[0]
@@ -44,17 +50,36 @@ class Session:
 
     async def say(self, reply: str) -> None:
         await asyncio.sleep(self.fault.pause)
-        text = reply.format(host=self.fault.host, sender=self.sender, recipient=self.recipient)
-        self.writer.write(text.encode() + b"\r\n")
-        await self.writer.drain()
+        known = {"sender": self.sender, "recipient": self.recipient, "queue_id": self.queue_id}
+        known |= {"password": self.password, "encoded": " ".join(self.sign_in)}
+        text = reply.format(host=self.fault.host, **known)
+        data = text.encode(errors="surrogateescape") + b"\r\n"
+        for piece in [data[at : at + 1] for at in range(len(data))] if self.fault.drip else [data]:
+            self.writer.write(piece)
+            await self.writer.drain()
+            await asyncio.sleep(self.fault.drip)
+
+    @property
+    def password(self) -> str:
+        """What a client signed in with, read back as any server can."""
+        last = base64.b64decode(self.sign_in[-1]) if self.sign_in else b""
+        return last.rpartition(b"\0")[2].decode(errors="surrogateescape")
+
+    async def flood(self) -> None:
+        data = self.fault.flood.encode()
+        for _ in range(FLOOD // len(data)):
+            self.writer.write(data)
+            await self.writer.drain()
 
     async def run(self) -> None:
         self.note("connect")
         if self.fault.greeting is None:
             await self.reader.read()
             return
+        if self.fault.flood:
+            await self.flood()
         await self.say(self.fault.greeting)
-        if not self.fault.greeting.startswith("220"):
+        if self.fault.hangs_up or not self.fault.greeting.startswith("220"):
             return
         while line := await self.reader.readline():
             text = line.decode("latin-1").rstrip("\r\n")
@@ -96,6 +121,7 @@ class Session:
             words.append("AUTH PLAIN LOGIN")
         if self.fault.starttls != "missing" and not self.encrypted:
             words.append("STARTTLS")
+        words += [f"X-{number}" for number in range(self.fault.capabilities)]
         return "\r\n".join([*(f"250-{word}" for word in words[:-1]), f"250 {words[-1]}"])
 
     async def start_tls(self) -> bool:
@@ -118,12 +144,16 @@ class Session:
     async def authenticate(self, argument: str) -> None:
         mechanism, _, initial = argument.partition(" ")
         prompts = ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] if mechanism.upper() == "LOGIN" else ["334 "]
+        self.sign_in = [initial] if initial else []
         for prompt in prompts[1:] if initial else prompts:
             await self.say(prompt)
-            self.note("command", (await self.reader.readline()).decode("latin-1").rstrip("\r\n"))
+            self.sign_in.append((await self.reader.readline()).decode("latin-1").rstrip("\r\n"))
+            self.note("command", self.sign_in[-1])
         await self.say(self.fault.auth)
 
     async def data(self) -> bool:
+        if self.fault.at_end == "close":
+            return False
         await self.say("354 End data with <CR><LF>.<CR><LF>")
         if self.fault.at_end == "drop":
             await self.reader.readline()
@@ -132,7 +162,9 @@ class Session:
         lines = []
         while (line := await self.reader.readline()) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
-        self.note("message", b"".join(lines).decode("latin-1"))
+        message = b"".join(lines).decode("latin-1")
+        self.note("message", message)
+        self.queue_id = next(iter(re.findall(r"\bid (\w+)", message)), "")
         if self.fault.at_end == "stall":
             await self.reader.read()
             return False
