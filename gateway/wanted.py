@@ -3,7 +3,7 @@
 import hmac
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from gateway import rules
 from gateway.models import Gateway, Smarthost
@@ -62,13 +62,18 @@ def users(smarthost: Smarthost) -> int:
     return _users(smarthost, rules.preset_of(smarthost.preset))
 
 
-def _users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
-    """The account is the sign-in, whichever row holds it; where every account has the same user name or none, it is the
-    row. An archived server goes on sending."""
+def account(smarthost: Smarthost, preset: Preset) -> QuerySet:
+    """The rows that hold this account. It is the sign-in, whichever row has it; where every account of the preset has
+    the same user name or none, it is the row."""
     same = Q(pk=smarthost.pk)
     if smarthost.username and smarthost.username != preset.username:
         same |= Q(host=smarthost.host, username__iexact=smarthost.username)
-    rows = Smarthost.objects.filter(same).order_by().values("pk")
+    return Smarthost.objects.filter(same).order_by()
+
+
+def _users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
+    """An archived server goes on sending."""
+    rows = account(smarthost, preset).values("pk")
     chosen = Q(wanted__in=rows, server__archived_at__isnull=True)
     others = Gateway.objects.filter(chosen | Q(applied__in=rows)).exclude(server=joining)
     return others.count() + (joining is not None)
