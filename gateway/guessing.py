@@ -1,5 +1,6 @@
 """Looks up where a domain's mail lives, to find the SMTP settings of an e-mail address."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import dns.exception
@@ -47,17 +48,23 @@ def look_up(address: str, resolver: dns.resolver.Resolver | None = None) -> Gues
     except (dns.exception.DNSException, OSError):
         return Guess(domain, "unknown", f"DNS did not answer for {domain}. Try again, or choose the provider yourself.")
     if slug := guessing.guess(domain, mx, known.values()):
-        return _found(domain, known[slug], mx)
+        return _found(domain, known[slug], mx, _without_sign_in(known.values(), mx))
     listed = ", ".join(mx[:LISTED])
     text = f"The mail of {domain} goes to {listed}, which the panel has no settings for."
     return Guess(domain, "none", text if listed else f"{domain} receives no mail (null MX).", mx=mx[:LISTED])
 
 
-def _found(domain: str, preset: Preset, mx: tuple[str, ...]) -> Guess:
+def _without_sign_in(known: Iterable[Preset], mx: tuple[str, ...]) -> str:
+    """The other way that the same mail server offers, as a sentence; "" when there is none."""
+    found = next((preset for preset in known if preset.host_like and preset.host_like.search(mx[0])), None)
+    return f"To its own mailboxes a server can send without a password: {found.label}, server {mx[0]}." if found else ""
+
+
+def _found(domain: str, preset: Preset, mx: tuple[str, ...], besides: str = "") -> Guess:
     text = f"{domain} belongs to {preset.label}, and these are its settings."
     if mx:
         text = f"The mail of {domain} goes to {mx[0]}, so these are the settings of {preset.label}. "
-        text += "Mail may leave through another provider: then choose that one."
+        text = f"{text}Mail may leave through another provider: then choose that one. {besides}".strip()
     return Guess(domain, "found", text, preset, mx[:LISTED], own_domain=bool(mx))
 
 

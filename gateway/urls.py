@@ -1,6 +1,6 @@
 from django.urls import path
 
-from gateway import diagnosis_views, drift_views, views
+from gateway import diagnosis_views, drift_views, guess_views, views
 
 app_name = "gateway"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("test/<int:job>/", views.tested, name="tested"),
     path("diagnose/", diagnosis_views.diagnose, name="diagnose"),
     path("diagnosis/<int:job>/", diagnosis_views.diagnosed, name="diagnosed"),
+    path("guess/", guess_views.guess, name="guess"),
     path("check/", views.check, name="check"),
     path("drift/", drift_views.drift, name="drift"),
     path("reapply/", drift_views.reapply, name="reapply"),

@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.urls import reverse
 
-from gateway import guessing
+from gateway import guessing, overrides
+from tests.factories import ServerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,18 @@ def test_the_preferred_mail_server_decides_and_is_named():
     found = guessing.look_up("me@example.com", Answers((20, "mx.zoho.com."), (5, "ASPMX.l.google.com.")))
     assert (found.state, found.preset.slug, found.own_domain) == ("found", "gmail", True)
     assert "aspmx.l.google.com" in found.text
+
+
+def test_direct_send_is_offered_where_the_same_server_takes_mail_without_a_password():
+    found = guessing.look_up("me@example.com", Answers((5, "example-com.mail.protection.outlook.com.")))
+    assert found.preset.slug == "m365"
+    assert found.text.endswith("Microsoft 365 direct send, server example-com.mail.protection.outlook.com.")
+    assert "direct send" not in guessing.look_up("me@example.com", Answers((5, "aspmx.l.google.com."))).text
+
+
+def test_a_server_of_ours_belongs_to_the_preset_it_was_laid_over():
+    overrides.change("sendgrid", {"host": "smtp.relay.example.com"}, by=None)
+    assert guessing.look_up("smtp.relay.example.com", Answers()).preset.slug == "sendgrid"
 
 
 def test_a_provider_s_own_address_needs_no_look_up():
@@ -104,3 +117,18 @@ def test_the_command_says_it_and_ends_with_one_when_nobody_is_known(capsys, answ
     with pytest.raises(SystemExit) as end:
         call_command("smarthost", "guess", "me@example.com", "--json")
     assert end.value.code == 1 and '"state": "unknown"' in capsys.readouterr().out
+
+
+def test_a_server_s_own_values_are_found_too(customer_client, answering):
+    server = ServerFactory(people=[customer_client.user])
+    services = reverse("servers:services", args=[server.pk])
+    assert "Find the settings by an e-mail address" in customer_client.get(services).content.decode()
+    url = reverse("gateway:guess", args=[server.pk])
+    answering((1, "aspmx.l.google.com."))
+    answer = customer_client.post(url, {"address": "me@example.com"}, follow=True)
+    assert answer.redirect_chain[-1][0] == f"{services}?provider=own%3Agmail&sending_domain=example.com#gateway"
+    page = answer.content.decode()
+    assert 'value="smtp.gmail.com"' in page and 'value="example.com"' in page
+    answer = customer_client.post(url, {"address": "no address"}, follow=True)
+    assert "A domain looks like example.com" in answer.content.decode()
+    assert customer_client.post(reverse("gateway:guess", args=[ServerFactory().pk])).status_code == 404
