@@ -41,12 +41,22 @@ def forget(now: datetime) -> None:
     Delivery.objects.filter(alert__isnull=True, due_at__lt=now - KEEP).delete()
 
 
+def ask_trial(route: Route) -> Delivery:
+    """A test alert that waits for a worker; one that waits already is not asked for again."""
+    waiting = route.deliveries.filter(event="test", state=Delivery.State.WAITING).first()
+    return waiting or Delivery.objects.create(route=route, event="test", due_at=timezone.now())
+
+
 def trial(route: Route) -> Delivery:
-    """A test alert now, whatever the quiet hours; the row says how it went."""
-    now = timezone.now()
-    delivery = Delivery.objects.create(route=route, event="test", due_at=now + CLAIM)
-    about = message.trial(route.name, _absolute(reverse("alerts:list")), now)
-    return _try(delivery, about, again=False)
+    """A test alert now, by the caller, whatever the quiet hours; the row says how it went."""
+    delivery = Delivery.objects.create(route=route, event="test", due_at=timezone.now() + CLAIM)
+    return _try(delivery)
+
+
+def deliver(pk: int) -> None:
+    """One of those that wait, ahead of its turn in `tell`."""
+    for delivery in Delivery.objects.filter(pk=pk, state=Delivery.State.WAITING).select_related("route", "alert"):
+        _deliver(delivery)
 
 
 def _queue(alert: Alert, now: datetime) -> None:
@@ -78,10 +88,10 @@ def _queue_for(route: Route, alert: Alert, event: str, now: datetime) -> None:
 
 def _deliver(delivery: Delivery) -> None:
     mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, due_at=delivery.due_at)
-    if not delivery.route.active:
+    if not delivery.route.active and delivery.alert:
         mine.update(state=Delivery.State.SKIPPED, answer="The route was switched off.")
     elif mine.update(due_at=timezone.now() + CLAIM):
-        _try(delivery, about(delivery.alert, delivery.event))
+        _try(delivery)
 
 
 def about(alert: Alert, event: str) -> Message:
@@ -109,21 +119,22 @@ def _absolute(path: str) -> str:
     return f"{settings.SITE_URL}{path}"
 
 
-def _try(delivery: Delivery, told: Message, *, again: bool = True) -> Delivery:
-    now = timezone.now()
+def _try(delivery: Delivery) -> Delivery:
+    now, route, alert = timezone.now(), delivery.route, delivery.alert
+    told = about(alert, delivery.event) if alert else message.trial(route.name, _absolute(reverse("alerts:list")), now)
     delivery.attempts += 1
     delivery.at, delivery.count = now, told.count
     try:
-        delivery.answer = _WAYS[delivery.route.way](delivery.route, told)
+        delivery.answer = _WAYS[route.way](route, told)
         delivery.state = Delivery.State.SENT
     except NotSent as error:
         delivery.answer = str(error)
-        last = error.final or not again or delivery.attempts > len(BACK_OFF)
+        last = error.final or alert is None or delivery.attempts > len(BACK_OFF)
         delivery.state = Delivery.State.FAILED if last else Delivery.State.WAITING
         if not last:
             delivery.due_at = now + timedelta(seconds=BACK_OFF[delivery.attempts - 1])
     except Exception:  # one broken route must not keep the others from hearing
-        log.exception("The alert route %s could not be told", delivery.route.name)
+        log.exception("The alert route %s could not be told", route.name)
         delivery.answer, delivery.state = "The panel broke while it sent this; its log says why.", Delivery.State.FAILED
     delivery.save(update_fields=["attempts", "at", "count", "answer", "state", "due_at"])
     return delivery

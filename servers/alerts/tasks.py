@@ -14,3 +14,8 @@ def tell() -> None:
 @shared_task(acks_late=False)
 def forget() -> None:
     delivering.forget(timezone.now())
+
+
+@shared_task(acks_late=False)
+def deliver(pk: int) -> None:
+    delivering.deliver(pk)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
 from gateway import alarms, gateways
-from servers.alerts import raising, routes
+from servers.alerts import raising, routes, tasks
 from servers.alerts.models import Alert, Delivery, Limits, Route
 from servers.jobs import watch
 from servers.jobs.models import Worker
@@ -126,10 +126,27 @@ def test_secrets_are_write_only(administrator_client):
     assert not AuditEntry.objects.filter(detail__icontains="secret").exists()
 
 
-def test_the_test_button_shows_the_real_answer(administrator_client):
+def test_the_test_button_asks_a_worker_and_the_page_waits_for_the_answer(administrator_client):
     route = factories.RouteFactory()
-    answer = administrator_client.post(f"/settings/alerts/{route.pk}/test/", follow=True)
-    assert "inside this network" in answer.content.decode()
+    edit = f"/settings/alerts/{route.pk}/"
+    for _ in range(2):  # impatient clicks make one test
+        page = administrator_client.post(f"{edit}test/", follow=True).content.decode()
+        assert "Sending test alert" in page and "every 1s" in page
+    delivery = Delivery.objects.get()
+    tasks.deliver(delivery.pk)
+    tasks.deliver(delivery.pk)
+    page = administrator_client.get(edit).content.decode()
+    assert "did not take the test alert" in page and "inside this network" in page and "every 1s" not in page
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == ("failed", 1)
+    Delivery.objects.update(at=timezone.now() - timedelta(hours=1))
+    assert "did not take the test alert" not in administrator_client.get(edit).content.decode()
+
+
+def test_a_test_alert_no_worker_was_told_of_is_sent_in_its_turn(administrator_client):
+    route = factories.RouteFactory(active=False)
+    administrator_client.post(f"/settings/alerts/{route.pk}/test/")
+    tasks.tell()
     assert Delivery.objects.get().state == "failed"
 
 
