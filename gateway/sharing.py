@@ -46,11 +46,11 @@ def uneven(smarthost: Smarthost, divisor: int) -> GatewayQuerySet:
 
 
 def _kept(rows: list[tuple[int, int]]) -> str:
-    """ "3 servers keep limits for 2 servers and 1 server keeps no limits yet"."""
+    """ "1 server keeps no limits yet and 3 servers keep limits for 2 servers"."""
     told = []
     for divisor, count in rows:
-        limits_kept = f"limits for {_servers(divisor)}" if divisor else "no limits yet"
-        told.append(f"{_servers(count)} keep{'s' * (count == 1)} {limits_kept}")
+        what = {0: "no limits yet", 1: "the limits of the whole account"}.get(divisor, f"limits for {divisor} servers")
+        told.append(f"{_servers(count)} keep{'s' * (count == 1)} {what}")
     return " and ".join(told)
 
 

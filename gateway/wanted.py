@@ -9,7 +9,6 @@ from gateway import rules
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
 from gateway.providers import limits, presets
-from gateway.providers.preset import Preset
 from servers.models import Server
 
 
@@ -48,18 +47,13 @@ def share(smarthost: Smarthost, joining: Server | None = None) -> int:
     preset = rules.preset_of(smarthost.preset)
     if not limits.share(preset, 1).divisor:
         return 0
-    return limits.share(preset, _users(smarthost, preset, joining)).divisor
+    return limits.share(preset, users(smarthost, preset, joining)).divisor
 
 
 def fair(smarthost: Smarthost, joining: Server | None = None) -> limits.Share:
     """What each of the servers that use the account would be given now."""
     preset = rules.preset_of(smarthost.preset)
-    return limits.share(preset, _users(smarthost, preset, joining))
-
-
-def users(smarthost: Smarthost) -> int:
-    """How many servers send through this account or soon will."""
-    return _users(smarthost, rules.preset_of(smarthost.preset))
+    return limits.share(preset, users(smarthost, preset, joining))
 
 
 def account(smarthost: Smarthost, preset: Preset) -> QuerySet:
@@ -71,7 +65,7 @@ def account(smarthost: Smarthost, preset: Preset) -> QuerySet:
     return Smarthost.objects.filter(same).order_by()
 
 
-def _users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
+def users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
     """An archived server goes on sending."""
     rows = account(smarthost, preset).values("pk")
     chosen = Q(wanted__in=rows, server__archived_at__isnull=True)

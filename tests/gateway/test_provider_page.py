@@ -63,7 +63,7 @@ def test_servers_on_an_earlier_share_are_counted_named_and_reached(admin, accoun
     early = [GatewayFactory(wanted=account, working=True, applied_share=share) for share in (0, 1, 1)]
     GatewayFactory(wanted=account, working=True, applied_share=4)
     page = shown(admin, account)
-    said = "1 server keeps no limits yet and 2 servers keep limits for 1 server; the account is divided among 4 now."
+    said = "1 server keeps no limits yet and 2 servers keep the limits of the whole account; the account is divided"
     assert said in page and "Divide the limits anew on 3 servers" in page
     found = admin.get(reverse("servers:list"), {"provider": account.pk, "values": "uneven"}).content.decode()
     assert {row.server.name for row in early} == {
