@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import guessing, overrides, rotation, rules, sharing, smarthosts, values, wanted
+from gateway import guessing, overrides, rotation, rules, sharing, smarthosts, values
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
 from gateway.providers import limits, presets
@@ -99,7 +99,7 @@ def _edit(request: HttpRequest, form: SmarthostForm) -> HttpResponse:
         context |= {"use": use, "under_way": rotation.under_way(form.smarthost)}
         context |= {"division": sharing.division(form.smarthost), "reached": rotation.targets(form.smarthost).count()}
     picked = form.smarthost is None or form.smarthost.preset != form.preset.slug
-    users = wanted.users(form.smarthost) if use and picked else 1
+    users = use.installed + use.waiting if use else 1
     context["share"] = limits.share(form.preset, users) if picked else context["division"].share
     if request.method != "POST":
         return page.render(request, FORM, context)

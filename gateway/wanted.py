@@ -9,6 +9,7 @@ from gateway import rules
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
 from gateway.providers import limits, presets
+from gateway.providers.preset import Preset
 from servers.models import Server
 
 
@@ -66,7 +67,8 @@ def account(smarthost: Smarthost, preset: Preset) -> QuerySet:
 
 
 def users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
-    """An archived server goes on sending."""
+    """How many servers send through this account or soon will, `joining` among them. An archived server goes on
+    sending."""
     rows = account(smarthost, preset).values("pk")
     chosen = Q(wanted__in=rows, server__archived_at__isnull=True)
     others = Gateway.objects.filter(chosen | Q(applied__in=rows)).exclude(server=joining)
