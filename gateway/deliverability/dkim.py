@@ -152,10 +152,10 @@ def _unnamed(domain: str, sender: Sender, likely: Sequence[Finding]) -> Finding:
         hint = f"{sender.dns.note} Type the selector, the part before ._domainkey, to have it checked.".strip()
         return Finding("dkim", UNKNOWN, "unknown", what, hint=hint)
     what = f"This account's own DKIM selector is needed to look at the key of {sender.label}."
-    hint = f"Read it at {own.page} ({own.where}) and type it below: {own.example}."
+    hint = f"Read it at {own.page} ({own.where}): {own.example}."
     evidence = "\n".join(finding.evidence for finding in likely)
     if likely:
-        hint = f"There is a key that may be {sender.label}'s: if it is shown there too, type its name below. {hint}"
+        hint = f"There is a key that may be {sender.label}'s: if it is shown there too, that is the selector. {hint}"
     return Finding("dkim", UNKNOWN, "unknown", what, evidence, hint)
 
 

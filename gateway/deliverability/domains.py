@@ -18,6 +18,7 @@ from controlpanel.access import audit
 from controlpanel.access.models import User
 from gateway import overrides
 from gateway.deliverability import accounts, blocklists, findings, history, policyfetch
+from gateway.deliverability import selectors as knowledge
 from gateway.deliverability.check import Scope, check, names
 from gateway.deliverability.findings import Finding, Report, Sender
 from gateway.deliverability.models import DnsCheck, Domain, in_use
@@ -35,6 +36,7 @@ BROKEN = Finding(
     "This domain could not be checked: a fault of the panel.",
     hint="The log of the worker says what happened. It is checked again in six hours.",
 )
+_ASKED = Q(asked_at__isnull=False) & (Q(checked_at__isnull=True) | Q(checked_at__lt=F("asked_at")))
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +59,12 @@ def senders(domain: str) -> tuple[Sender, ...]:
 def sender(slug: str) -> Sender:
     """A provider as such, whatever accounts of it there are. Raises KeyError."""
     return accounts.sender(overrides.preset(slug))
+
+
+def own_selectors(domain: str) -> list[tuple[str, knowledge.Own]]:
+    """(label, where to read them) of the providers whose accounts have selectors of their own."""
+    found = ((sender.label, knowledge.of(sender.slug)) for sender in senders(domain))
+    return [(label, own) for label, own in found if own]
 
 
 def look(
@@ -119,7 +127,7 @@ def read_selectors(text: str) -> str:
     return " ".join(dict.fromkeys(labels))
 
 
-def set_selectors(domain: Domain, text: str, *, by: User) -> None:
+def set_selectors(domain: Domain, text: str, *, by: User | str) -> None:
     selectors = read_selectors(text)
     with transaction.atomic():
         Domain.objects.filter(pk=domain.pk).update(selectors=selectors)
@@ -149,9 +157,6 @@ def due(now: datetime, most: int | None = None) -> list[int]:
     """Domains whose turn it is, and those somebody asked for that nobody looks at; these first."""
     rows = _due(now).annotate(asked=Case(When(_ASKED, then=0), default=1))
     return list(rows.order_by("asked", F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:most])
-
-
-_ASKED = Q(asked_at__isnull=False) & (Q(checked_at__isnull=True) | Q(checked_at__lt=F("asked_at")))
 
 
 def _due(now: datetime) -> QuerySet:

@@ -101,7 +101,7 @@ class Report:
         """As JSON: what strangers wrote in DNS is made plain text."""
         document = {"domain": self.domain, "state": self.state} | {
             "findings": [asdict(f) for f in self.findings],
-            "publish": [asdict(p) for p in self.publish],
+            "publish": [asdict(p) | {"line": p.line} for p in self.publish],
             "tree": self.tree,
             "policy": self.policy,
         }

@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
 from gateway import validators
+from gateway.deliverability.findings import ASIDE, FAIL, UNKNOWN, WARN
 from gateway.models import Smarthost
 from servers.models import Server, sees_all
 
@@ -67,7 +68,13 @@ class Domain(models.Model):
 
     @property
     def shown_state(self) -> str:
-        return "checking" if self.checking and not self.report else self.state
+        return "checking" if self.checking else self.state
+
+    @property
+    def stands_out(self) -> str:
+        """The worst thing that was said at the last check, of what makes the state."""
+        found = [f for f in self.report.get("findings", ()) if f["state"] != UNKNOWN or f["area"] not in ASIDE]
+        return next((f["what"] for state in (FAIL, WARN, UNKNOWN) for f in found if f["state"] == state), "")
 
 
 class DnsCheck(models.Model):

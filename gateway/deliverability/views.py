@@ -10,6 +10,7 @@ from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
 from gateway.deliverability import domains, tasks
+from gateway.deliverability.findings import ASIDE, FAIL, OK, UNKNOWN, WARN
 from gateway.deliverability.models import Domain, State
 
 AREAS = ("spf", "dkim", "dmarc", "return-path", "mx", "server", "blocklist", "tls")
@@ -33,8 +34,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _index(request: HttpRequest, typed: str = "", complaint: str = "") -> HttpResponse:
     listing = Listing(request, _visible(request), search=("name__icontains",), filters=(_STATES,))
-    rows = [{"domain": row, "first": _worst(row.report)} for row in listing.rows]
-    context = {"listing": listing, "rows": rows, "typed": typed, "complaint": complaint}
+    context = {"listing": listing, "rows": listing.rows, "typed": typed, "complaint": complaint}
+    context["waiting"] = _visible(request).waiting().count()
     render = page.refused if complaint else page.render
     return render(request, "deliverability/domains.html", context)
 
@@ -46,13 +47,16 @@ def domain_page(request: HttpRequest, name: str) -> HttpResponse:
 
 def _page(request: HttpRequest, domain: Domain, typed: str | None = None, complaint: str = "") -> HttpResponse:
     found = sorted(domain.report.get("findings", ()), key=lambda f: AREAS.index(f["area"]))
+    aside = [f for f in found if f["state"] == UNKNOWN and f["area"] in ASIDE]
     context = {
         "domain": domain,
-        "troubles": [f for state in ("fail", "warn", "unknown") for f in found if f["state"] == state],
-        "right": [f for f in found if f["state"] == "ok"],
+        "troubles": [f for state in (FAIL, WARN, UNKNOWN) for f in found if f["state"] == state and f not in aside],
+        "aside": aside,
+        "right": [f for f in found if f["state"] == OK],
         "publish": domain.report.get("publish", ()),
         "tree": _lines(domain.report.get("tree")),
         "senders": [sender.label for sender in domains.senders(domain.name)],
+        "own_selectors": domains.own_selectors(domain.name),
         "changes": domain.checks.defer("report")[:SHOWN],
         "typed": domain.selectors if typed is None else typed,
         "complaint": complaint,
@@ -106,11 +110,6 @@ def remove(request: HttpRequest, name: str) -> HttpResponse:
     domains.remove(domain, by=request.user)
     messages.success(request, f"{name} was taken off the list.")
     return page.go(request, "domains:list")
-
-
-def _worst(report: dict) -> str:
-    found = report.get("findings", ())
-    return next((f["what"] for state in ("fail", "warn", "unknown") for f in found if f["state"] == state), "")
 
 
 def _lines(node: dict | None, depth: int = 0) -> list[dict]:

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from io import StringIO
 
 import pytest
@@ -19,7 +20,7 @@ from django.utils import timezone
 from controlpanel.access.models import AuditEntry
 from gateway import smarthosts
 from gateway.deliverability import domains, tasks
-from gateway.deliverability.findings import Finding, Publish, Report
+from gateway.deliverability.findings import Finding, Publish, Report, record
 from gateway.deliverability.models import DnsCheck, Domain
 from gateway.values import Values
 from servers.management import console
@@ -303,10 +304,101 @@ def test_the_command_reads_a_real_name_server(domain, monkeypatch):
         monkeypatch.setattr(domains, "Asking", lambda name: Asking(name, at))
         with pytest.raises(SystemExit):
             call_command("dns", "check", "example.com", stdout=out)
-        assert "example.com. TXT v=spf1 include:_spf.google.com ~all" in out.getvalue()
+        assert 'example.com. 3600 IN TXT "v=spf1 include:_spf.google.com ~all"' in out.getvalue()
         as_json = StringIO()
         with pytest.raises(SystemExit):
             call_command("dns", "check", "example.com", "--json", stdout=as_json)
     assert json.loads(as_json.getvalue())["state"] == "fail"
     domain.refresh_from_db()
     assert domain.state == "fail" and domain.checks.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_checks_all_domains_itself_and_says_how_far_it_is(monkeypatch):
+    from gateway.deliverability.resolver import Asking
+    from tests.gateway.deliverability.nameserver import Server, resolver_at, running
+    from tests.gateway.deliverability.test_resolver import text
+
+    SmarthostFactory(sending_domain="a.example", preset="gmail")
+    Domain.objects.create(name="b.example", added=True)
+    out, told = StringIO(), StringIO()
+    with running(Server({name: text("127.0.0.1") for name in ("a.example", "b.example")})) as server:
+        at = resolver_at(server)
+        monkeypatch.setattr(domains, "Asking", lambda name: Asking(name, at))
+        with pytest.raises(SystemExit):
+            call_command("dns", "check", "--all", stdout=out, stderr=told)
+    assert "Failed   a.example  a.example has no SPF record." in out.getvalue()
+    assert "b.example" in out.getvalue() and "of 2." in told.getvalue()
+    assert not Domain.objects.waiting() and Domain.objects.filter(checked_at__isnull=True).count() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check"], ["check", "a.example", "--all"], ["check", "--all", "--preset", "gmail"], ["selectors", "a"]],
+)
+def test_the_command_refuses_what_it_cannot_mean(arguments):
+    with pytest.raises(console.Usage):
+        call_command("dns", *arguments)
+
+
+def test_the_command_keeps_selectors_and_says_where_to_read_them(domain):
+    SmarthostFactory(sending_domain="example.com", preset="postmark")
+    out = StringIO()
+    call_command("dns", "selectors", "example.com", stdout=out)
+    assert out.getvalue().startswith("none\nPostmark: a date followed by pm")
+    call_command("dns", "selectors", "example.com", "20260101pm._domainkey", stdout=out)
+    domain.refresh_from_db()
+    assert domain.selectors == "20260101pm"
+    assert AuditEntry.objects.filter(verb="domain.selectors").exists()
+    call_command("dns", "selectors", "example.com", "--none", stdout=out)
+    domain.refresh_from_db()
+    assert domain.selectors == ""
+
+
+def test_the_list_says_what_stands_out_and_what_is_still_to_come(client, administrator, domain):
+    silent = Finding("blocklist", "unknown", "unknown", "Whether it is listed is not known.")
+    checked(domain, Report("example.com", (*GOOD.findings, silent)))
+    out = StringIO()
+    call_command("dns", "list", stdout=out)
+    assert out.getvalue().strip() == "OK       example.com"
+    client.force_login(administrator)
+    quiet = client.get(reverse("domains:list")).content.decode()
+    assert "every 2s" not in quiet and "Whether it is listed" not in quiet
+    Domain.objects.update(asked_at=timezone.now())
+    asked = client.get(reverse("domains:list")).content.decode()
+    assert "1 domain still to check" in asked and "every 2s" in asked
+
+
+def test_the_page_has_every_form_of_a_record_and_says_where_selectors_are(client, administrator, domain):
+    SmarthostFactory(sending_domain="example.com", preset="ses")
+    records = (
+        record("k._domainkey.example.com", "example.com", "CNAME", "k.dkim.amazonses.com", "The DKIM key."),
+        record("example.com", "example.com", "TXT", "v=spf1 ~all", "The one SPF record."),
+    )
+    checked(domain, replace(BAD, publish=records))
+    client.force_login(administrator)
+    page = unescape(client.get(reverse("domains:domain", args=["example.com"])).content.decode())
+    for wanted in (
+        ">k._domainkey<",
+        ">k._domainkey.example.com<",
+        ">k.dkim.amazonses.com<",
+        ">k.dkim.amazonses.com.<",
+        ">k._domainkey.example.com. 3600 IN CNAME k.dkim.amazonses.com.<",
+        ">@<",
+        '>"v=spf1 ~all"<',
+        "3600 seconds",
+        "https://console.aws.amazon.com/ses/home#/identities",
+    ):
+        assert wanted in page, wanted
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_checking_all_reaches_only_what_may_be_seen(client, customer, operator, domain, rung, monkeypatch):
+    monkeypatch.setattr(tasks.work, "delay", lambda: rung.append("work"))
+    for person in (customer, operator):
+        client.force_login(person)
+        assert client.post(reverse("domains:check-all")).status_code == 404
+    client.force_login(customer)
+    assert client.post(reverse("domains:check", args=["example.com"])).status_code == 404
+    assert not rung and not Domain.objects.waiting()
