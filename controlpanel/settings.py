@@ -230,6 +230,7 @@ JOB_HEARTBEAT_SECONDS = 5
 # Most of them wait for servers: a dead one takes its thread for ten seconds, and costs nothing else.
 WORKER_THREADS = env.int("FLEETPOST_WORKER_THREADS", 256)
 HEALTH_MINUTES = env.int("FLEETPOST_HEALTH_MINUTES", 30)  # between two regular looks at a gateway; 0: none
+SIGN_IN_HOURS = env.int("FLEETPOST_SIGN_IN_HOURS", 24)  # between two tries of the account from a server; 0: none
 BLOCKLISTS = env.bool("FLEETPOST_BLOCKLISTS", True)  # whether checks of domains ask public blocklists
 JOB_KEEP_LINES_DAYS = env.int("FLEETPOST_KEEP_OUTPUT_DAYS", 30)
 JOB_KEEP_LINES = env.int("FLEETPOST_KEEP_OUTPUT_LINES", 5_000_000)

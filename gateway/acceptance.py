@@ -16,6 +16,7 @@ CONFIRMED = 2  # times in a row
 ELSEWHERE = "The sign-in was not tried from here: the provider refuses this account on another server."
 # Until an account that was refused so often is tried again. A third wrong password within minutes locks accounts.
 _PAUSES = (timedelta(0), timedelta(minutes=1), timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
+LONGEST = _PAUSES[-1]
 _NO_WAY = ("no-sign-in-offered", "no-usable-sign-in-method")
 _NO_VERDICT = ("too-many-sign-ins",)  # says nothing of the password
 

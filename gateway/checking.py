@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from gateway import alarms, drift, gateways, looking, wanted
+from django.utils import timezone
+
+from gateway import acceptance, alarms, drift, gateways, looking, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.facts import Facts
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Invalid, Relay, Wanted
+from gateway.trying import Tried
 from servers.fields import Unreadable
 from servers.jobs.converge import preview
 from servers.jobs.models import Job
@@ -35,6 +38,7 @@ class Judged:
     findings: tuple[dict, ...] = ()
     changes: dict[str, list[str | None]] = field(default_factory=dict)
     hint: str = ""
+    relay: Relay | None = None  # what the server runs on, where that is the row as it is now
 
 
 def check(run: Run) -> Conclusion:
@@ -47,7 +51,9 @@ def check(run: Run) -> Conclusion:
     with run.step("observe", "Look at the server"):
         facts = looking.observe(run.connect())
     judged = judge(Gateway.objects.of(run.server), facts, mask=run.mask)
-    record(run.server, judged, facts, masked=run.masked)
+    refused = record(run.server, judged, facts, masked=run.masked)
+    if judged.word in IN_FORCE and refused:
+        return Conclusion(False, f"{judged.text} {refused['text']}", cause=refused["slug"], hint=refused["hint"])
     if judged.word in IN_FORCE:
         return Conclusion(True, judged.text, result={"queued": facts.queued})
     if judged.word == "absent":
@@ -83,11 +89,21 @@ def judge(gateway: Gateway, facts: Facts, mask: Callable[[Secret | None], None])
 
 
 def record(
-    server: Server, judged: Judged, facts: Facts, *, masked: Callable[[str], str], when: datetime | None = None
-) -> None:
-    """when: the end of the observation, if it is not now."""
+    server: Server,
+    judged: Judged,
+    facts: Facts,
+    *,
+    masked: Callable[[str], str],
+    when: datetime | None = None,
+    tried: Tried | None = None,
+) -> dict | None:
+    """when: the end of the observation, if it is not now. tried: what a try of the account told; without one, what an
+    earlier one told stands. Returns the finding that turns the state of a gateway that is as it was installed."""
+    account = _account(server, tried) if judged.word != "absent" else []
+    refused = acceptance.confirmed(account)
     if judged.word in IN_FORCE:
-        gateways.proved(server, judged.row, judged.revision, looking.seen(facts), share=judged.share)
+        failing, seen = masked(refused["text"]) if refused else "", looking.seen(facts)
+        gateways.proved(server, judged.row, judged.revision, seen, share=judged.share, failing=failing)
     elif judged.word == "absent":
         gateways.removed(server, looking.seen(facts), forget=False)
     elif judged.word == "drifted":
@@ -95,7 +111,8 @@ def record(
     else:
         gateways.broken(server, masked(judged.text))
     around = drift.conditions(facts) if judged.word != "absent" else []
-    findings = [{name: masked(text) for name, text in found.items()} for found in [*judged.findings, *around]]
+    findings = [*judged.findings, *around, *account]
+    findings = [{name: masked(text) for name, text in found.items()} for found in findings]
     diffs = {}
     if judged.word not in IN_FORCE:
         diffs = {path: masked(text) for path, text in judged.todo.diffs.items()}
@@ -104,6 +121,19 @@ def record(
     oldest = datetime.fromtimestamp(facts.oldest, UTC) if facts.queued and facts.oldest else None
     gateways.looked(server, findings, diffs=diffs, queued=facts.queued, oldest_at=oldest, when=when)
     alarms.around(server, findings)
+    return refused
+
+
+def _account(server: Server, tried: Tried | None) -> list[dict]:
+    """What is known of the account: from this try, or from the last one."""
+    if tried is not None:
+        Gateway.objects.filter(server=server).update(certificate_until=tried.until)
+        found, until = tried.findings, tried.until
+    else:
+        row = Gateway.objects.of(server)
+        found, until = acceptance.lasting(row.problems), row.certificate_until
+    ends = acceptance.certificate(until, timezone.now())
+    return [*found, *(one for one in ends if one["slug"] not in {other["slug"] for other in found})]
 
 
 def _possible(gateway: Gateway) -> Iterator[tuple[Smarthost, int]]:
@@ -130,9 +160,10 @@ def _compared(gateway: Gateway, row: Smarthost, relay: Relay, facts: Facts) -> J
     if row == gateway.applied and as_before and drift.panel_changed(facts, todo):
         told = f"This version of the panel {drift.newly(todo)} differently."
         findings = (drift.finding("newer-panel", "warn", told, "Reinstall when it suits; mail goes on as before."),)
-        return Judged("older-panel", f"{good} {told}", todo, row, gateway.applied_revision, findings)
+        now = relay if gateway.applied_revision == row.revision else None
+        return Judged("older-panel", f"{good} {told}", todo, row, gateway.applied_revision, findings, relay=now)
     if todo.empty or drift.unrecorded(facts, todo):
-        return Judged("installed", good, todo, row, row.revision)
+        return Judged("installed", good, todo, row, row.revision, relay=relay)
     return _drifted(facts, todo)
 
 

@@ -114,12 +114,15 @@ def put_back(server: Server, reason: str = "") -> None:
         first.update(state=Gateway.State.BROKEN, reason=reason)
 
 
-def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen, *, share: int) -> None:
+def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen, *, share: int, failing: str = "") -> None:
     """A look found these values in force: those of `smarthost` as it was read, when it was of this revision, else older
-    ones of it, with its limits divided among `share` servers. `wanted` may have moved on meanwhile."""
+    ones of it, with its limits divided among `share` servers. `wanted` may have moved on meanwhile. failing: why they
+    do no good all the same."""
     now = timezone.now()
     working = {"applied": smarthost, "applied_revision": revision, "state": Gateway.State.WORKING, "reason": ""}
     working["applied_share"] = share
+    if failing:
+        working |= {"state": Gateway.State.BROKEN, "reason": failing}
     if revision == smarthost.revision:
         working["applied_password_revision"] = smarthost.password_revision
     installed = Gateway.objects.of(server).installed_at or now

@@ -1,4 +1,5 @@
-"""The regular look at every installed gateway: one connection, one observation, nothing changed.
+"""The regular look at every installed gateway: one connection, one observation, now and then one gentle try of the
+account, nothing changed.
 
 Not a job: it moves a cursor on the gateway's row. `look_due_at` says when the next look begins; whoever begins it moves
 it on to the end of a lease, by compare-and-swap, so any number of workers share the fleet.
@@ -8,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +19,7 @@ from django.db import connections, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from gateway import alarms, checking, drift, gateways, looking
+from gateway import acceptance, alarms, checking, drift, gateways, looking, trying
 from gateway.models import Gateway
 from gateway.postfix.facts import Facts
 from servers import reachability
@@ -94,9 +96,13 @@ def look(gateway: Gateway) -> Look:
         gateway = waiting().filter(pk=gateway.pk).first()  # as it is now: jobs may have ended since the row was read
         if gateway is None:
             return Look(server, skipped="a job or a host key is in the way, or no gateway is installed")
-        facts = _observe(server := gateway.server, mask)
-        judged = checking.judge(gateway, facts, mask=mask.add)
-        _note(gateway, lease, began, partial(_answered, server, judged, facts, mask))
+        server = gateway.server
+        with closing(_dialled(server, mask)) as host:
+            facts, ended = looking.observe(host), timezone.now()
+            judged = checking.judge(gateway, facts, mask=mask.add)
+            tried = trying.attempt(gateway, judged.relay, host) if judged.relay else None
+        told = {"masked": lambda text: mask(clean.text(text)), "when": ended, "tried": tried}
+        _note(gateway, lease, began, partial(_answered, server, judged, facts, told))
         return Look(server, answered=True)
     except Blocked as error:  # a jump server's key waits for a person
         return Look(server, skipped=str(error))
@@ -121,16 +127,12 @@ def _in_thread(gateway: Gateway, wanted: Callable[[], bool]) -> Look:
         connections.close_all()
 
 
-def _observe(server: Server, mask: Masker) -> Facts:
+def _dialled(server: Server, mask: Masker) -> Resting:
     login = server.login()
     for secret in login.secrets():
         mask.add(secret)
     rest()
-    host = dial(login)
-    try:
-        return looking.observe(Resting(host))
-    finally:
-        host.close()
+    return Resting(dial(login))
 
 
 def _claim(gateway: Gateway) -> datetime | None:
@@ -151,17 +153,18 @@ def _note(gateway: Gateway, lease: datetime, began: datetime, write: Callable[[]
             write()
 
 
-def _answered(server: Server, judged: checking.Judged, facts: Facts, mask: Masker) -> None:
+def _answered(server: Server, judged: checking.Judged, facts: Facts, told: dict) -> None:
     reachability.answered(server)
     alarms.reached(server)
-    checking.record(server, judged, facts, masked=lambda text: mask(clean.text(text)))
+    checking.record(server, judged, facts, **told)
 
 
 def _missed(server: Server, error: RemoteError, mask: Masker) -> None:
     told = mask(clean.line(str(error)))[:500]
     misses = reachability.missed(server, error, told)
     enough = misses >= reachability.ENOUGH
-    gateways.missed(server, [drift.finding("reach", "fail" if enough else "unknown", told, mask(error.hint))])
+    missed = drift.finding("reach", "fail" if enough else "unknown", told, mask(error.hint))
+    gateways.missed(server, [missed, *_lasting(server)])
     if enough:
         gateways.unknown(server, f"the server does not answer: {told}")
         alarms.unreachable(server, error.cause, told, mask(error.hint))
@@ -169,7 +172,11 @@ def _missed(server: Server, error: RemoteError, mask: Masker) -> None:
 
 def _unclear(server: Server, error: RemoteError, mask: Masker) -> None:
     told = mask(clean.line(str(error)))[:500]
-    gateways.missed(server, [drift.finding("answer", "unknown", told, error.hint)])
+    gateways.missed(server, [drift.finding("answer", "unknown", told, error.hint), *_lasting(server)])
+
+
+def _lasting(server: Server) -> list[dict]:
+    return acceptance.lasting(Gateway.objects.values_list("problems", flat=True).get(server=server))
 
 
 def _spread(now: datetime) -> None:

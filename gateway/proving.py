@@ -58,7 +58,7 @@ def _refused(proof: Proof, blocker: Stage, host: str) -> Conclusion:
 
 def refusal(run: Run, smarthost: Smarthost) -> Callable[[str], str | None] | None:
     """Says of an address why it must not be contacted, or None; None where every address may be."""
-    return None if _trusted(run, smarthost) else _private
+    return None if _trusted(run, smarthost) else private
 
 
 def _trusted(run: Run, smarthost: Smarthost) -> bool:
@@ -69,7 +69,7 @@ def _trusted(run: Run, smarthost: Smarthost) -> bool:
     return by is None or may(by, Permission.USE_SHARED)
 
 
-def _private(address: str) -> str | None:
+def private(address: str) -> str | None:
     try:
         validators.public_host(address)
     except ValidationError as error:
