@@ -151,7 +151,7 @@ def test_an_allowed_address_is_checked_under_the_relays_name(host, provider):
     assert proof.ok or proof.blocker.name == "tcp"  # localhost may be ::1 first
 
 
-@pytest.mark.parametrize("sender", ["a@b\r\nRCPT TO:<x@y>", "<>", "a b@c", "", "ü@x"])
+@pytest.mark.parametrize("sender", ["a@b\r\nRCPT TO:<x@y>", "<>", "a b@c", "ü@x"])
 def test_a_sender_cannot_break_out_of_its_command(sender):
     with pytest.raises(ValueError, match="not valid"):
         prove(LocalHost(), Relay(port=25), sender=sender)
