@@ -30,7 +30,7 @@ class ValuesForm(forms.ModelForm):
         widgets = {"note": forms.Textarea(attrs={"rows": 2})}
         help_texts = {
             "sending_domain": "Mail from root, cron and web sites gets a sender in this domain.",
-            "helo_name": "The name this server gives in HELO. Blank: its own full host name.",
+            "helo_name": "What the server introduces itself as (HELO). Blank: its own full host name.",
             "root_address": "Who reads mail for root and other system accounts. Blank: left as it is.",
             "verify_certificate": "Off only for a server with a self-signed certificate: the password is then open to "
             "whoever sits on the way.",

@@ -99,7 +99,10 @@ def warnings(smarthost: Smarthost, *, typed: bool = False, preset: Preset | None
     if new.tls != "none" and not new.verify_certificate:
         found.append("The certificate is not checked: whoever sits on the way can read the password and the mail.")
     if preset.needs_helo and not new.helo_name:
-        found.append(f"{preset.label} wants a real, complete host name as HELO name.")
+        found.append(
+            f"{preset.label} refuses servers that introduce themselves (HELO) with less than a complete host name. No "
+            "HELO name is set, so each server gives its own: it has to be complete, such as web-1.example.com."
+        )
     if preset.auth == "none" or (preset.auth == "optional" and not preset.any_port and not new.username):
         found.append(
             f"Nobody signs in: {preset.label} knows a server by its IP address or domain alone, so every program on it "

@@ -27,6 +27,8 @@ def admin(client, administrator):
     ids=lambda typed: typed["preset"],
 )
 def test_a_relay_without_a_sign_in_is_added_and_its_risk_is_told(admin, typed):
+    form = admin.get(reverse("smarthosts:add"), {"preset": typed["preset"]}).content.decode()
+    assert "so every program on it can send in its name" in form
     shown = {"host": presets.get(typed["preset"]).host} | typed
     answer = admin.post(reverse("smarthosts:add"), {"name": "Relay", "verify_certificate": "on"} | shown, follow=True)
     made = Smarthost.objects.get()
