@@ -24,18 +24,13 @@ for my $address (split /,/, $addresses) {
     for (@ports) {
         my ($port, $mode) = split /:/;
         my $try = {
-            address => $address, port => $port, mode => $mode, state => 'silent', ms => 0,
+            address => $address, port => $port, mode => $mode, state => 'silent', ms => 0, again => 0,
             in => '', greeting => '', offers => '', tls => 0, words => '', step => 'connect', asked => 0,
+            family => $six ? PF_INET6 : PF_INET,
+            to => $six ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed),
         };
         push @tries, $try;
-        if (!socket $try->{socket}, $six ? PF_INET6 : PF_INET, SOCK_STREAM, IPPROTO_TCP) {
-            refused($try, $! + 0);
-            next;
-        }
-        fcntl $try->{socket}, F_SETFL, O_NONBLOCK | fcntl $try->{socket}, F_GETFL, 0;
-        my $to = $six ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed);
-        next if connect $try->{socket}, $to or $! == EINPROGRESS;
-        refused($try, $! + 0);
+        begin($try);
     }
 }
 
@@ -58,6 +53,14 @@ while (my @open = grep { $_->{step} ne 'done' } @tries) {
 for my $try (@tries) {
     my @texts = map { unpack 'H*', substr $_, 0, 2000 } @$try{qw(greeting offers words)};
     print join(' ', 'P', @$try{qw(address port state ms)}, "g$texts[0]", "o$texts[1]", $try->{tls}, "w$texts[2]"), "\n";
+}
+
+sub begin {
+    my ($try) = @_;
+    $try->{socket} = undef;
+    socket $try->{socket}, $try->{family}, SOCK_STREAM, IPPROTO_TCP or return refused($try, $! + 0);
+    fcntl $try->{socket}, F_SETFL, O_NONBLOCK | fcntl $try->{socket}, F_GETFL, 0;
+    connect $try->{socket}, $try->{to} or $! == EINPROGRESS or refused($try, $! + 0);
 }
 
 sub connected {
@@ -92,9 +95,19 @@ sub heard {
     return done($try, keep($try)) if length $try->{in} > 16384;
     return if !$whole;
     keep($try);
-    return done($try) if $try->{step} eq 'hello' || $try->{greeting} !~ /^220/ || $try->{asked};
+    return done($try) if $try->{step} eq 'hello' || $try->{greeting} !~ /^220/;
+    # It took the TLS hello for a command: what it offers in clear text takes a connection of its own.
+    return in_clear($try) if $try->{asked};
     @$try{qw(step in)} = ('hello', '');
     syswrite $try->{socket}, "EHLO $helo\r\n";
+}
+
+sub in_clear {
+    my ($try) = @_;
+    return done($try) if $try->{again}++;
+    close $try->{socket};
+    @$try{qw(mode step in asked)} = ('plain', 'connect', '', 0);
+    begin($try);
 }
 
 sub keep {
@@ -104,6 +117,7 @@ sub keep {
 
 sub refused {
     my ($try, $error) = @_;
+    return $try->{step} = 'done' if $try->{again};  # it answered a moment ago
     $try->{ms} = int(1000 * ($now->() - $start));
     $try->{state} = $error == ECONNREFUSED || $error == ECONNRESET ? 'refused'
         : $error == ETIMEDOUT ? 'silent' : 'unreachable';

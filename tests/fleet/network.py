@@ -114,11 +114,18 @@ def tear_down(label: str) -> None:
 Direction = Literal["in", "out"]
 
 
-def block(namespace: str, *, how: Literal["drop", "reject"], port: int, direction: Direction) -> None:
-    """Cut TCP `port` of a host: "drop" is silence, "reject" a reset; "out" means its own connections."""
-    target = ["DROP"] if how == "drop" else ["REJECT", "--reject-with", "tcp-reset"]
+def block(namespace: str, *, how: str, port: int, direction: Direction) -> None:
+    """Cut TCP `port` of a host: "drop" is silence, else the answer of a REJECT ("tcp-reset",
+    "icmp-host-prohibited", …); "out" means its own connections."""
+    target = ["DROP"] if how == "drop" else ["REJECT", "--reject-with", how]
     chain = "INPUT" if direction == "in" else "OUTPUT"
     iptables(namespace, "-I", chain, "-p", "tcp", "--dport", str(port), "-j", *target)
+
+
+def divert(namespace: str, port: int, *, to: int, here: bool) -> None:
+    """The host's own connections to `port` of anywhere reach `to`: of the same address, or of itself."""
+    target = ["REDIRECT", "--to-ports", str(to)] if here else ["DNAT", "--to-destination", f":{to}"]
+    iptables(namespace, "-t", "nat", "-I", "OUTPUT", "-p", "tcp", "--dport", str(port), "-j", *target)
 
 
 def go_silent(namespace: str) -> None:
@@ -129,6 +136,7 @@ def go_silent(namespace: str) -> None:
 
 def unblock(namespace: str) -> None:
     iptables(namespace, "-F")
+    iptables(namespace, "-t", "nat", "-F")
 
 
 def iptables(namespace: str, *rule: str) -> None:

@@ -17,6 +17,25 @@ SUDOERS = {
     "requiretty": "Defaults:admin requiretty\nadmin ALL=(ALL:ALL) NOPASSWD: ALL\n",
     "none": "",
 }
+# Greets, answers EHLO without STARTTLS, refuses the rest. perl-base is all it takes.
+STRANGER = r"""
+use strict; use warnings; use Socket qw(:all);
+my ($port, $name) = @ARGV;
+socket my $listener, PF_INET, SOCK_STREAM, IPPROTO_TCP or die;
+setsockopt $listener, SOL_SOCKET, SO_REUSEADDR, 1;
+bind $listener, pack_sockaddr_in($port, INADDR_ANY) or die;
+listen $listener, 8;
+$SIG{CHLD} = 'IGNORE';
+while (accept my $client, $listener) {
+    next if fork;
+    select $client; $| = 1;
+    print "220 $name ESMTP\r\n";
+    while (<$client>) {
+        print /^EHLO/i ? "250-$name\r\n250 SIZE 1000\r\n" : /^QUIT/i ? "221 2.0.0 Bye\r\n" : "502 5.5.1 no\r\n";
+    }
+    exit;
+}
+"""
 SSHD_OPEN = "PermitRootLogin yes\nPasswordAuthentication yes\nUseDNS no\n"
 ADMIN_IDS = (1000, 100)
 
@@ -122,9 +141,20 @@ class FleetServer(Machine):
         """Silence on a TCP port: packets vanish. direction="out" is the server's own connections."""
         network.block(self.namespace, how="drop", port=port, direction=direction)
 
-    def reject(self, port: int, direction: network.Direction = "in") -> None:
-        """A reset on a TCP port."""
-        network.block(self.namespace, how="reject", port=port, direction=direction)
+    def reject(self, port: int, direction: network.Direction = "in", answer: str = "tcp-reset") -> None:
+        """A reset on a TCP port, or the ICMP word `answer` (iptables names them: icmp-host-prohibited, …)."""
+        network.block(self.namespace, how=answer, port=port, direction=direction)
+
+    def intercept(self, port: int, name: str) -> None:
+        """Its own connections to `port` of anywhere end at an SMTP server on itself that calls itself `name`."""
+        self.write_file("/root/stranger.pl", STRANGER)
+        self.run(["systemd-run", f"--unit=stranger-{port}", "perl", "/root/stranger.pl", str(port + 20000), name])
+        network.divert(self.namespace, port, to=port + 20000, here=True)
+        self.run(f"until ss -Hltn 'sport = :{port + 20000}' | grep -q LISTEN; do sleep 0.1; done")
+
+    def shift(self, port: int, to: int) -> None:
+        """Its own connections to `port` of anywhere reach port `to` there."""
+        network.divert(self.namespace, port, to=to, here=False)
 
     def go_silent(self) -> None:
         """No packet in or out any more, as when its cable is pulled; unblock() ends it."""

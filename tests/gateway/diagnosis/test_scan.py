@@ -35,6 +35,12 @@ def test_what_answers_is_told_apart(provider):  # noqa: F811
     assert look(implicit, tls="implicit")[implicit].tls
 
 
+def test_a_port_expected_to_speak_tls_that_greets_in_clear_is_asked_what_it_offers(provider):  # noqa: F811
+    port = provider().port
+    found = look(port, tls="implicit")[port]
+    assert (found.state, found.tls, found.smtp, found.starttls) == ("open", False, True, True)
+
+
 def test_silence_on_many_ports_costs_one_time_out():
     with Bad(lambda c: c.recv(1) and time.sleep(5)) as one, Bad(lambda c: time.sleep(5)) as two:
         began = time.monotonic()
