@@ -15,6 +15,7 @@ from servers.jobs.converge import converge, refused, step_failed
 from servers.jobs.converge import preview as shown
 from servers.jobs.lease import LeaseLost
 from servers.jobs.run import Applied, Cancelled, Conclusion, Run
+from servers.models import Server
 from servers.remote.host import RemoteError
 from servers.remote.plan import Plan
 
@@ -88,7 +89,7 @@ def preview(run: Run) -> Conclusion:
         smarthost = Gateway.objects.of(run.server).wanted or Smarthost.objects.default()
     if smarthost is None:
         return nothing_wanted()
-    share = wanted.fair(smarthost, run.server)
+    share = wanted.fair(smarthost, joining=Server.objects.filter(jobs__batch=run.job.batch))
     return with_relay(run, smarthost, share.divisor, lambda relay: _preview(run, relay, share.each))
 
 

@@ -6,7 +6,7 @@ from django.db.models import Count, Q, Sum
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
-from gateway import gateways, rules, values
+from gateway import gateways, rules, values, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.server_forms import TestForm
 from servers.bulk import Asked, BulkForm
@@ -52,11 +52,12 @@ class _Installing(BulkForm):
     def chosen(self) -> Smarthost | None:
         return getattr(self, "cleaned_data", {}).get("provider")
 
-    _moved = 0
+    _moved, _may = 0, ""
 
     def excluded(self, servers: ServerQuerySet) -> dict:
         if self.chosen is None:
             return without_values(servers, gateways.fallback(self.viewer))
+        self._may = wanted.fair(self.chosen, joining=servers).each
         self._moved = servers.filter(gateway__applied__isnull=False).exclude(gateway__applied=self.chosen).count()
         return {}
 
@@ -78,6 +79,7 @@ class InstallForm(_Installing):
         return [
             f"Postfix on {_servers(count)} is set up to hand mail to the internet {through}.",
             *(moved if self._moved else []),
+            *([f"The account's limits are divided: each server may {self._may}."] if self._may else []),
             PROVED,
             "A server that already is as wanted is left as it is.",
             PUT_BACK,

@@ -42,17 +42,16 @@ def allowance(gateway: Gateway) -> limits.Share:
     return limits.share(rules.preset_of(gateway.applied.preset), gateway.applied_share)
 
 
-def share(smarthost: Smarthost, joining: Server | None = None) -> int:
-    """Among how many servers the account's limits would be divided now, `joining` among them; 0 where Postfix has none
-    to keep."""
+def share(smarthost: Smarthost) -> int:
+    """Among how many servers the account's limits would be divided now; 0 where Postfix has none to keep."""
     preset = rules.preset_of(smarthost.preset)
     if not limits.share(preset, 1).divisor:
         return 0
-    return limits.share(preset, users(smarthost, preset, joining)).divisor
+    return limits.share(preset, users(smarthost, preset)).divisor
 
 
-def fair(smarthost: Smarthost, joining: Server | None = None) -> limits.Share:
-    """What each of the servers that use the account would be given now."""
+def fair(smarthost: Smarthost, joining: QuerySet | None = None) -> limits.Share:
+    """What each of the servers that use the account would be given now, or once `joining` (servers) use it too."""
     preset = rules.preset_of(smarthost.preset)
     return limits.share(preset, users(smarthost, preset, joining))
 
@@ -66,13 +65,15 @@ def account(smarthost: Smarthost, preset: Preset) -> QuerySet:
     return Smarthost.objects.filter(same).order_by()
 
 
-def users(smarthost: Smarthost, preset: Preset, joining: Server | None = None) -> int:
+def users(smarthost: Smarthost, preset: Preset, joining: QuerySet | None = None) -> int:
     """How many servers send through this account or soon will, `joining` among them. An archived server goes on
     sending."""
     rows = account(smarthost, preset).values("pk")
     chosen = Q(wanted__in=rows, server__archived_at__isnull=True)
-    others = Gateway.objects.filter(chosen | Q(applied__in=rows)).exclude(server=joining)
-    return others.count() + (joining is not None)
+    users = Gateway.objects.filter(chosen | Q(applied__in=rows))
+    if joining is None:
+        return users.count()
+    return users.exclude(server__in=joining.order_by().values("pk")).count() + joining.count()
 
 
 def kept(gateway: Gateway) -> tuple[tuple[str, str | None], ...]:

@@ -175,6 +175,18 @@ def test_a_preview_wants_nothing(operator):
     assert not Gateway.objects.exists()
 
 
+def test_an_install_says_what_is_left_for_each_server_once_all_of_them_send(administrator):
+    box = SmarthostFactory(preset="m365", host="smtp.office365.com", username="box@example.com")
+    for _ in range(2):
+        ServerFactory(), GatewayFactory(wanted=box, working=True)
+    form = filled(bulk.InstallForm, administrator, provider=str(box.pk))
+    left_out(form)
+    assert "The account's limits are divided: each server may hand over one message every 8 seconds." in form.effects(4)
+    form = filled(bulk.InstallForm, administrator, provider=str(SmarthostFactory().pk))
+    left_out(form)
+    assert not any("divided" in effect for effect in form.effects(4))
+
+
 def test_loading_defaults_chooses_and_launches_nothing(administrator):
     default = SmarthostFactory(default=True, name="main")
     already, own = GatewayFactory(wanted=default).server, OwnSmarthostFactory()

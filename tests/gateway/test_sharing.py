@@ -10,12 +10,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from gateway import checking, gateways, rotation, rules, sharing, wanted
+from gateway import checking, gateways, rotation, rules, sending, sharing, wanted
 from gateway.models import Gateway
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Wanted
+from servers.jobs import runner
+from servers.jobs.launch import launch
+from servers.models import Server
+from servers.remote.host import Output
 from tests.factories import GatewayFactory, OwnSmarthostFactory, ServerFactory, SmarthostFactory
 from tests.gateway.postfix.test_golden import after, facts
+from tests.gateway.test_gateways import Wire, done
 from tests.gateway.test_rotation import SEEN
 
 pytestmark = pytest.mark.django_db
@@ -83,10 +88,11 @@ def test_a_user_name_that_everybody_has_names_no_account(preset, username):
     assert [users(row) for row in rows] == [1, 1]
 
 
-def test_a_preview_counts_the_server_it_is_for_once(account):
+def test_servers_that_would_join_are_counted_once(account):
     joined(account, 2)
-    assert wanted.share(account, joining=ServerFactory()) == 4
-    assert wanted.share(account, joining=Gateway.objects.first().server) == 2
+    joining = Server.objects.filter(pk__in=[ServerFactory().pk, Gateway.objects.first().server_id])
+    assert wanted.fair(account, joining=joining).divisor == 4
+    assert wanted.fair(account, joining=Server.objects.filter(gateway__wanted=account)).divisor == 2
 
 
 def test_what_postfix_cannot_keep_is_divided_among_nobody():
@@ -178,6 +184,39 @@ def test_a_customer_reads_the_pace_and_nothing_about_other_servers(account, cust
     gateway.server.people.add(customer_client.user)
     page = customer_client.get(reverse("servers:services", args=[gateway.server.pk])).content.decode()
     assert "This server may hand over one message every 8 seconds." in page and "divided among" not in page
+
+
+@pytest.mark.parametrize("others, delay", [(0, 2), (3, 8), (4, 16)])
+def test_a_preview_for_one_more_server_says_and_shows_the_pace_it_would_keep(account, others, delay):
+    joined(account, others)
+    job = done("preview", ServerFactory(), smarthost=str(account.pk))
+    shown = job.result["preview"]
+    assert f"The account's limits: this server may hand over one message every {delay} seconds." in shown["notes"]
+    assert f"+smtp_destination_rate_delay = {delay}s" in str(shown["diffs"])
+
+
+def test_a_preview_of_three_servers_divides_among_all_of_them(account):
+    batch = launch(
+        "gateway.preview", [ServerFactory() for _ in range(3)], by=None, options={"smarthost": account.pk.hex}
+    )
+    job = runner.run_here(batch.jobs.first(), Wire)
+    assert "The account's limits: this server may hand over one message every 8 seconds." in str(job.result)
+
+
+def test_a_test_email_waits_its_turn_and_says_so(account):
+    gateway, waited = GatewayFactory(wanted=account, working=True, applied_share=4), []
+
+    class Queued(Wire):
+        def run(self, script, *, limits, **how):
+            waited.append(limits.total)
+            return Output(b"::id 4F0001\n", b"", 0, 1.0)
+
+    job = done("test", gateway.server, Queued, recipient="a@example.net")
+    assert waited == [sending.WAIT + 8 + 30]
+    assert job.outcome.startswith(
+        "The email is still waiting in the server's queue. This server may hand over one message every 8 seconds, and "
+        "what waited before goes first."
+    )
 
 
 def test_a_division_costs_the_same_for_few_and_many_servers(account):
