@@ -84,6 +84,17 @@ class Product:
         rows = self._fresh(servers)
         return self._timed(lambda: launch.launch("gateway.test", rows, by="bench", options=options))
 
+    def diagnose(self, server: FleetServer, status: str = ""):
+        """The job of a diagnosis of what is in force there. Raises PanelError when it ended in another status."""
+        from servers.jobs import launch
+
+        batch = launch.launch("gateway.diagnose", self._fresh([server]), by="bench", options={})
+        self._wait(batch)
+        job = batch.jobs.get()
+        if status not in ("", job.status):
+            raise PanelError(f"{job.server}: {job.outcome}")
+        return job
+
     def forget(self, servers: list[FleetServer], account: str) -> None:
         """What the panel believes about servers that were put into another state behind its back."""
         from gateway.models import Gateway
@@ -100,16 +111,20 @@ class Product:
         """Seconds from asking to the last job's end. Raises PanelError when one did not succeed."""
         began = time.time()
         batch = ask()
-        while batch.jobs.live().exists():
-            time.sleep(POLL)
-            if time.time() - began > 900:
-                raise PanelError("the batch did not end within 15 minutes")
+        self._wait(batch)
         jobs = list(batch.jobs.select_related("server"))
         failed = [f"{job.server}: {job.outcome}" for job in jobs if job.status != "succeeded"]
         if failed:
             raise PanelError("; ".join(failed[:3]))
         last: datetime = max(job.finished_at for job in jobs)
         return last.timestamp() - began
+
+    def _wait(self, batch) -> None:
+        end = time.monotonic() + 900
+        while batch.jobs.live().exists():
+            time.sleep(POLL)
+            if time.monotonic() > end:
+                raise PanelError("the batch did not end within 15 minutes")
 
     def close(self) -> None:
         self.panel.stop()
