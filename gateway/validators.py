@@ -1,22 +1,16 @@
 """Rules for the fields that end in a Postfix configuration."""
 
-import ipaddress
 import re
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
 from gateway.providers import presets
+from servers.remote import addresses
 from servers.remote.secret import Secret
 from servers.validators import is_host_name, is_ip_address, one_line
 
 _EMAIL = EmailValidator(message="An e-mail address looks like name@example.com.", allowlist=[])
-# Where clouds answer "who am I and what are my keys"; no mail server lives there (faults.md T28).
-_METADATA = tuple(
-    ipaddress.ip_network(text)
-    for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32")
-)
-_UNROUTABLE = tuple(ipaddress.ip_network(text) for text in ("0.0.0.0/8", "224.0.0.0/3", "::/128", "ff00::/8"))
 
 
 def line(value: str) -> None:
@@ -45,28 +39,18 @@ def region(value: str) -> None:
 def host_name(value: str) -> None:
     if not (is_host_name(value) or is_ip_address(value)):
         raise ValidationError("An SMTP server is a host name such as smtp.example.com, or an IP address.")
-    if is_ip_address(value) and _inside(value, _METADATA + _UNROUTABLE):
+    if is_ip_address(value) and addresses.is_forbidden(value):
         raise ValidationError("No SMTP server can have this address: it is link-local, multicast or unspecified.")
 
 
 def public_host(value: str) -> None:
     """For people who only own some servers: nothing inside the network they share with others."""
-    if is_ip_address(value) and not _address(value).is_global:
+    if is_ip_address(value) and not addresses.is_public(value):
         raise ValidationError("This address is private. An SMTP provider has a public host name.")
     if "." not in value.strip(".") and not is_ip_address(value):
         raise ValidationError("An SMTP provider has a full host name such as smtp.example.com.")
     if value.rstrip(".").lower().endswith((".local", ".internal", ".localhost", ".localdomain")):
         raise ValidationError("This name is private. An SMTP provider has a public host name.")
-
-
-def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    address = ipaddress.ip_address(value)
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _inside(value: str, networks: tuple) -> bool:
-    address = _address(value)
-    return any(address.version == network.version and address in network for network in networks)
 
 
 def domain(value: str) -> None:
