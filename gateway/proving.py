@@ -3,14 +3,13 @@ working one."""
 
 from collections.abc import Callable
 
-from django.core.exceptions import ValidationError
-
 from controlpanel.access.gate import Permission, may
-from gateway import validators
 from gateway.models import Smarthost
 from gateway.postfix.spec import Relay
 from gateway.proof import Proof, Stage, prove
 from servers.jobs.run import Conclusion, Run
+from servers.models import Server
+from servers.remote import addresses
 
 PATIENCE = 15  # seconds of silence in the conversation
 
@@ -58,20 +57,23 @@ def _refused(proof: Proof, blocker: Stage, host: str) -> Conclusion:
 
 def refusal(run: Run, smarthost: Smarthost) -> Callable[[str], str | None] | None:
     """Says of an address why it must not be contacted, or None; None where every address may be."""
-    return None if _trusted(run, smarthost) else private
+    by = run.job.batch.asked_by
+    may_ask = by is None or may(by, Permission.USE_SHARED)
+    return None if may_ask and trusted(smarthost, run.server) else private
 
 
-def _trusted(run: Run, smarthost: Smarthost) -> bool:
-    """Values a customer typed may not make the server talk to the network it shares with others."""
+def trusted(smarthost: Smarthost, server: Server) -> bool:
+    """Values a customer may have typed do not make the server talk to the network it shares with others, whoever asks
+    for the job."""
     if smarthost.server_id is None or smarthost.confidential:
         return True
-    by = run.job.batch.asked_by
-    return by is None or may(by, Permission.USE_SHARED)
+    return all(may(person, Permission.USE_SHARED) for person in server.people.all())
 
 
 def private(address: str) -> str | None:
+    """Why a resolved address must not be contacted, or None. What is no plain address stands for nobody knows what."""
     try:
-        validators.public_host(address)
-    except ValidationError as error:
-        return error.messages[0]
-    return None
+        public = addresses.is_public(address)
+    except ValueError:
+        return "This is not an IP address."
+    return None if public else "This address is private. An SMTP provider has a public host name."

@@ -12,7 +12,7 @@ from gateway.proof.record import RecordedWire
 from gateway.proof.scene import Scene, look
 from gateway.proof.stream import TOTAL, LiveWire
 from gateway.proof.values import Proof, Relay, Stage
-from gateway.providers.replies import explain
+from gateway.providers.replies import Explanation, explain
 from servers.remote.errors import LimitReached, TunnelRefused
 from servers.remote.host import Host, Limits
 from servers.remote.secret import Secret, mask
@@ -24,6 +24,7 @@ UNTRIED = "Sign-in could not be tried from this server; Postfix itself will prov
 ADDRESS = (
     "The SMTP server is given as an address: Postfix compares certificates with names and may still refuse this one."
 )
+PUBLIC = "Enter the provider's public host name, or ask an administrator to add this SMTP server to the panel for you."
 _SENDER = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}(@[A-Za-z0-9.-]{1,253})?")
 _HELO = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LOOKUP = ("name-unknown", "name-not-resolved")
@@ -90,7 +91,8 @@ class _Proving:
             return self._relay.host
         for address in self._scene.addresses:
             if reason := self._refuse(address):
-                self._add(Stage("name", "fail", f"{address}: {reason}", self._scene.ms))
+                refused = Explanation("address-refused", reason, PUBLIC, "port")
+                self._add(Stage("name", "fail", f"{self._relay.host} [{address}]: {reason}", self._scene.ms, refused))
                 return ""
         if not self._scene.addresses:
             self._fail("name", "Name or service not known", self._scene.ms)

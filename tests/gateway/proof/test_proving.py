@@ -151,6 +151,25 @@ def test_an_allowed_address_is_checked_under_the_relays_name(host, provider):
     assert proof.ok or proof.blocker.name == "tcp"  # localhost may be ::1 first
 
 
+@pytest.mark.parametrize("forbidden", [False, True], ids=["tunnel", "server"])
+def test_a_name_that_changes_after_it_was_judged_leads_nowhere_else(forbidden, provider):
+    """DNS may answer differently the second time, so there is none: what was judged is connected to."""
+
+    class Recording(LocalHost):
+        targets: list[str] = []
+
+        def tunnel(self, name, port, **options):
+            self.targets.append(name)
+            return super().tunnel(name, port, **options)
+
+    judged: list[str] = []
+    host = Recording(forbidden)
+    prove(host, Relay(port=provider().port), sender=SENDER, refuse=judged.append)
+    assert judged and host.targets == [judged[0]]
+    scripts = [script.reveal().decode() for script in host.scripts if isinstance(script, Secret)]
+    assert len(scripts) == forbidden and all(f"\nhost={judged[0]}\n" in text for text in scripts), scripts
+
+
 @pytest.mark.parametrize("sender", ["a@b\r\nRCPT TO:<x@y>", "<>", "a b@c", "ü@x"])
 def test_a_sender_cannot_break_out_of_its_command(sender):
     with pytest.raises(ValueError, match="not valid"):
