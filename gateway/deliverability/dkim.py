@@ -152,11 +152,11 @@ def _unnamed(domain: str, sender: Sender, likely: Sequence[Finding]) -> Finding:
         hint = f"{sender.dns.note} Type the selector, the part before ._domainkey, to have it checked.".strip()
         return Finding("dkim", UNKNOWN, "unknown", what, hint=hint)
     what = f"This account's own DKIM selector is needed to look at the key of {sender.label}."
-    hint = f"Read it at {own.page} ({own.where}): {own.example}."
+    hint = f"{own.where}. It is {own.example}."
     evidence = "\n".join(finding.evidence for finding in likely)
     if likely:
         hint = f"There is a key that may be {sender.label}'s: if it is shown there too, that is the selector. {hint}"
-    return Finding("dkim", UNKNOWN, "unknown", what, evidence, hint)
+    return Finding("dkim", UNKNOWN, "unknown", what, evidence, hint, link=own.page)
 
 
 def _key(domain: str, one: Dkim, lookup: Lookup, label: str) -> tuple[Finding, Publish | None]:

@@ -43,7 +43,8 @@ class Sender:
 @dataclass(frozen=True)
 class Finding:
     """area: spf | dkim | dmarc | return-path | mx | tls | server | blocklist. word: present | wrong | missing |
-    optional | spreading | unknown. names: the records it rests on, each "name TYPE"."""
+    optional | spreading | unknown. names: the records it rests on, each "name TYPE". link: a page that helps; from the
+    panel's own data, never from DNS."""
 
     area: str
     state: str
@@ -52,6 +53,7 @@ class Finding:
     evidence: str = ""
     hint: str = ""
     names: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ def _domain(domain: str, one: Blocklist, verdict: Verdict) -> Finding:
     state = FAIL if any(code.state == FAIL for code in verdict.codes) else WARN
     reasons = "; ".join(code.what for code in verdict.codes)
     what = f"{domain} is on the blocklist {one.name}: {reasons}."
-    hint = f"Receivers that use the list refuse mail that names the domain. {one.off} {one.page}"
-    return Finding("blocklist", state, "wrong", what, f"{verdict.asked} → {verdict.detail}", hint, _names(verdict))
+    evidence = f"{verdict.asked} → {verdict.detail}"
+    hint = f"Receivers that use the list refuse mail that names the domain. {one.off}"
+    return Finding("blocklist", state, "wrong", what, evidence, hint, _names(verdict), one.page)
 
 
 def _address(who: str, one: Blocklist, verdict: Verdict, *, delivers: bool) -> list[Finding]:
@@ -54,13 +55,13 @@ def _address(who: str, one: Blocklist, verdict: Verdict, *, delivers: bool) -> l
         reasons = "; ".join(f"{code.what} ({code.part})" if code.part else code.what for code in accused)
         what = f"{who} is on the blocklist {one.name}: {reasons}."
         effect = "Receivers that use the list refuse its mail." if delivers else "Something there sends spam."
-        hint = f"{effect} {one.off} {one.page}"
-        findings.append(Finding("blocklist", state, "wrong", what, evidence, hint, _names(verdict)))
+        hint = f"{effect} {one.off}"
+        findings.append(Finding("blocklist", state, "wrong", what, evidence, hint, _names(verdict), one.page))
     if policy and delivers:
         what = f"{who} stands on {one.name} as an address that sends no mail itself ({policy[0].part})."
         hint = "That is no accusation, yet receivers may refuse its mail. "
-        hint += f"Take it off at {one.page}, or send through a provider with a sign-in."
-        findings.append(Finding("blocklist", WARN, "wrong", what, evidence, hint, _names(verdict)))
+        hint += "Take it off the list, or send through a provider with a sign-in."
+        findings.append(Finding("blocklist", WARN, "wrong", what, evidence, hint, _names(verdict), one.page))
     elif policy:
         what = f"{who} stands on {one.name} as an address that sends no mail itself ({policy[0].part}). "
         what += "That does not matter: it hands its mail to a relay."

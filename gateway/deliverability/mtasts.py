@@ -140,7 +140,10 @@ def _policy(domain: str, lookup: Lookup, text: str, *, changed: bool) -> list[Fi
     outside = [name for name in hosts if name != "." and not any(covers(pattern, name) for pattern in policy.mx)]
     if outside and policy.mode != "none":
         enforced = policy.mode == "enforce"
-        what = f"The MTA-STS policy leaves out {len(outside)} of the domain's {len(hosts)} mail servers (MX)."
+        some = f"leaves out {len(outside)} of the domain's {len(hosts)}"
+        if outside == hosts:
+            some = "names none of the domain's"
+        what = f"The MTA-STS policy {some} mail servers (MX)."
         effect = "Other servers refuse to deliver there." if enforced else "Once it is enforced, mail to them is lost."
         evidence = f"MX: {', '.join(outside)}\npolicy: {', '.join(policy.mx)}"
         hint = f"{effect} Add them to the policy as mx: lines and give the record a new id. {TO_YOU}"

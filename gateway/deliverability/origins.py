@@ -105,7 +105,7 @@ def _reverse(sender: Sender, lookup: Lookup) -> list[Finding]:
 
 
 def _outside(sender: Sender) -> str:
-    ask = "On the server, “curl https://ifconfig.co” or its provider's page shows it."
+    ask = "The page of whoever hosts the server shows it."
     if sender.delivers:
         return f"{ask} It needs a reverse name that leads back, and a place in the SPF record as ip4: or ip6:."
     return f"{ask} It needs a reverse name that leads back."

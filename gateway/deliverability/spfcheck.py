@@ -33,15 +33,24 @@ def judge(
     if servers:
         sure = any(sender.delivers and sender.dns for sender in senders)
         findings.append(_servers(domain, servers, left_out, texts[0], sure=sure))
-    better = spftree.merged(texts, absent, tuple(left_out))
+    dead = tuple(dict.fromkeys(term for text in texts for term in _dead(domain, text, lookup)))
+    better = spftree.merged(texts, absent, tuple(left_out), dead)
     publish = []
     if better != texts[0] and (absent or left_out or any(f.state == FAIL for f in findings)):
         cost = spftree.expand(domain, better, lookup).total
         why = f"The one SPF record: it costs receivers {cost} of {MAX_LOOKUPS} lookups."
+        if dead:
+            why += f" {', '.join(dead)} is left out: it leads nowhere."
         if cost > MAX_LOOKUPS:
             why += " That is too many: take out includes of services that no longer send for this domain."
         publish.append(record(domain, domain, "TXT", better, why, replaces=texts))
     return findings, publish, tree
+
+
+def _dead(domain: str, text: str, lookup: Lookup) -> list[str]:
+    """Terms that make receivers give up at the whole record."""
+    children = spftree.expand(domain, text, lookup).children
+    return [node.term for node in children if node.problem.endswith(("has no SPF record", "includes itself"))]
 
 
 def _at_root(sender: Sender) -> bool:

@@ -102,14 +102,21 @@ def _follow(term: str, target: str, lookup: Lookup, above: tuple[str, ...], budg
     return _record(term, target, texts[0], lookup, (*above, target), 1, budget)
 
 
-def merged(texts: tuple[str, ...], includes: tuple[str, ...] = (), addresses: tuple[str, ...] = ()) -> str:
-    """One record that allows what all `texts` allow, the addresses and the includes; what cannot be read is left out.
-    Never +all."""
+def merged(
+    texts: tuple[str, ...],
+    includes: tuple[str, ...] = (),
+    addresses: tuple[str, ...] = (),
+    dead: tuple[str, ...] = (),
+) -> str:
+    """One record that allows what all `texts` allow, the addresses and the includes; terms in `dead` and what cannot be
+    read are left out. Never +all."""
     terms: list[str] = []
     ends: list[str] = []
     redirects: list[str] = []
     for text in texts:
         for term in filter(None, text[6:].split(" ")):
+            if term in dead:
+                continue
             try:
                 one = grammar.parse(f"v=spf1 {term}")
             except grammar.Malformed:

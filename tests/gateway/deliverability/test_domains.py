@@ -366,7 +366,7 @@ def test_the_list_says_what_stands_out_and_what_is_still_to_come(client, adminis
     assert "every 2s" not in quiet and "Whether it is listed" not in quiet
     Domain.objects.update(asked_at=timezone.now())
     asked = client.get(reverse("domains:list")).content.decode()
-    assert "1 domain still to check" in asked and "every 2s" in asked
+    assert "1 domain still to come" in asked and "every 2s" in asked
 
 
 def test_the_page_has_every_form_of_a_record_and_says_where_selectors_are(client, administrator, domain):

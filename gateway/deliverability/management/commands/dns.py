@@ -113,7 +113,7 @@ class Command(BaseCommand):
     def _print(self, report: dict) -> None:
         for finding in report["findings"]:
             self.stdout.write(f"{LOOKS[finding['state']].word:8} {finding['what']}")
-            for line in (*finding["evidence"].splitlines(), finding["hint"]):
+            for line in (*finding["evidence"].splitlines(), finding["hint"], finding["link"]):
                 if line:
                     self.stdout.write(f"         {line}")
         for wanted in report["publish"]:
