@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower
 
-from gateway.models import Gateway, Smarthost, Tls
+from gateway.models import Gateway, GatewayQuerySet, Smarthost, Tls
+from gateway.providers import limits
 from gateway.providers.preset import Preset
 
 SHOWN = 50
@@ -16,7 +17,7 @@ _TLS = {Tls.STARTTLS: "STARTTLS", Tls.IMPLICIT: "TLS", Tls.NONE: "no encryption"
 @dataclass(frozen=True)
 class Account:
     """apart: how its saved values differ from the preset, in words; "" where they do not. installed: gateways that run
-    on it; behind: those of them that are not built from its present values and the preset's."""
+    on it; behind: those of them that were built from earlier values of it or of the preset."""
 
     row: Smarthost
     apart: str
@@ -41,7 +42,7 @@ def use(preset: Preset) -> Use:
     rows = Smarthost.objects.filter(Q(server__isnull=True) | Exists(chosen), preset=preset.slug)
     running = Gateway.objects.filter(applied__preset=preset.slug, server__archived_at__isnull=True)
     installed = Counter(running.values_list("applied", flat=True))
-    behind = Counter(running.behind().values_list("applied", flat=True))
+    behind = Counter((running.behind() | _otherwise_limited(running, preset)).values_list("applied", flat=True))
     found = [
         Account(row, apart(preset, row), installed[row.pk], behind[row.pk])
         for row in rows.select_related("server").order_by("server__name", Lower("name"))
@@ -49,6 +50,12 @@ def use(preset: Preset) -> Use:
     found.sort(key=lambda account: (not account.apart, account.row.server_id is not None))
     differing = sum(bool(account.apart) for account in found)
     return Use(len(found), differing, behind.total(), tuple(found[:SHOWN]))
+
+
+def _otherwise_limited(running: GatewayQuerySet, preset: Preset) -> GatewayQuerySet:
+    """Those whose Postfix was told no limits although there are some, or some although there are none."""
+    told = running.filter(applied=F("wanted")).exclude(applied_share=0)
+    return running.filter(applied=F("wanted"), applied_share=0) if limits.share(preset, 1).divisor else told
 
 
 def apart(preset: Preset, row: Smarthost) -> str:

@@ -91,7 +91,7 @@ def test_accounts_keep_what_was_saved_and_are_named_with_a_link(administrator_cl
     own = OwnSmarthostFactory(preset="m365", host="smtp.office365.com", port=2525)
     GatewayFactory(server=own.server, wanted=own)
     OwnSmarthostFactory(preset="m365", host="nobody.example.com")  # a preview nobody installed
-    GatewayFactory(wanted=old, working=True)
+    GatewayFactory(wanted=old, working=True, applied_share=1)
     overrides.change("m365", {"host": "smtp.relay.example.com", "limits.per_minute": 20}, by=None)
     page = text(administrator_client.get(reverse("smarthosts:preset", args=["m365"])))
     assert "<b>2 of 3</b> differ from what stands above" in page
@@ -106,6 +106,25 @@ def test_accounts_keep_what_was_saved_and_are_named_with_a_link(administrator_cl
         assert url in page
     old.refresh_from_db()
     assert (old.host, same.host) == ("smtp.office365.com", "smtp.relay.example.com")
+
+
+def test_servers_that_were_told_no_limits_are_counted_until_they_are(administrator_client):
+    account = SmarthostFactory(preset="sendgrid", host="smtp.sendgrid.net")
+    gateway = GatewayFactory(wanted=account, working=True, applied_share=0)
+    there = reverse("smarthosts:preset", args=["sendgrid"])
+    assert "earlier values or limits" not in text(administrator_client.get(there))
+    overrides.change("sendgrid", {"limits.per_minute": 60}, by=None)
+    # a look that found the server as it was installed: its values are the present ones, its limits are none
+    gateway.applied_revision = 2
+    gateway.save()
+    assert "1 server runs on earlier values or limits" in text(administrator_client.get(there))
+    gateway.applied_share = 1
+    gateway.save()
+    assert "earlier values or limits" not in text(administrator_client.get(there))
+    overrides.reset("sendgrid", by=None)
+    gateway.applied_revision = 3
+    gateway.save()
+    assert "1 server runs on earlier values or limits" in text(administrator_client.get(there))
 
 
 def test_an_operator_reads_and_changes_nothing(operator_client):
