@@ -5,7 +5,7 @@ from django.urls import reverse
 from gateway import drift, symptoms
 from gateway.models import Gateway, Smarthost
 from gateway.providers.replies import Explanation, explain
-from gateway.symptoms import Symptom
+from gateway.symptoms import Symptom, Upstream
 from servers.alerts import raising, relays
 from servers.models import Server
 
@@ -66,13 +66,16 @@ def held_up(server: Server, meaning: Explanation) -> None:
 
 def _symptoms(server: Server, findings: list[dict]) -> tuple[list[Symptom], list[str]]:
     row = _provider(server) if findings else None
-    shared = row is not None and row.server_id is None
-    return symptoms.found(findings, provider=(row.name if shared else row.host) if row else "", shared=shared)
+    if row is None:
+        return symptoms.found(findings, Upstream())
+    if row.server_id is None:
+        return symptoms.found(findings, Upstream(row.name, True, reverse("smarthosts:edit", args=[row.pk])))
+    return symptoms.found(findings, Upstream(row.host))
 
 
 def _raise(server: Server, raised: list[Symptom]) -> None:
     for one in raised:
-        values = {"cause": one.cause, "text": one.text, "hint": one.hint, "provider": one.provider}
+        values = {name: getattr(one, name) for name in ("cause", "text", "hint", "provider", "url")}
         raising.raise_alert(one.kind, server.pk, server=server, **values)
 
 

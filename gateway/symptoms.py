@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """name: of a shared SMTP provider, else the host of the server's own values. url: the page of a shared one."""
+
+    name: str = "the SMTP provider"
+    shared: bool = False
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class Symptom:
     """One trouble. text: one sentence, true of every server of the alert. provider: the name in it that only
     some people may read."""
@@ -15,6 +24,7 @@ class Symptom:
     text: str
     hint: str
     provider: str = ""
+    url: str = ""
 
 
 # slug of the finding -> its kind as a warning, its kind as a failure
@@ -38,10 +48,8 @@ KINDS = tuple(_TEXTS)
 HELD_UP = ("mail-waiting", "sign-in-rejected")  # what a finding that mail waits becomes
 
 
-def found(findings: Iterable[dict], *, provider: str, shared: bool) -> tuple[list[Symptom], list[str]]:
-    """(what to raise, kinds that are over) of the findings of one look; what a finding calls unknown is in neither.
-
-    provider: the name of a shared SMTP provider, else the host of the server's own values."""
+def found(findings: Iterable[dict], upstream: Upstream) -> tuple[list[Symptom], list[str]]:
+    """(what to raise, kinds that are over) of the findings of one look; what a finding calls unknown is in neither."""
     raised, over = {}, dict.fromkeys(KINDS)
     for one in findings:
         warn, fail = _KINDS.get(one["slug"], ("", ""))
@@ -50,15 +58,16 @@ def found(findings: Iterable[dict], *, provider: str, shared: bool) -> tuple[lis
             kind = "sign-in-rejected"
         if kind:
             hint = " ".join(filter(None, (one.get("cause"), one["hint"])))
-            raised[kind] = _symptom(kind, hint, provider, shared)
+            raised[kind] = _symptom(kind, hint, upstream)
         # Nobody is told that a warning is over because it got worse.
         still = {kind} if one["state"] == "warn" and kind == warn else {kind, warn, fail}
         over = {name: None for name in over if name not in still}
     return list(raised.values()), list(over)
 
 
-def _symptom(kind: str, hint: str, provider: str, shared: bool) -> Symptom:
+def _symptom(kind: str, hint: str, upstream: Upstream) -> Symptom:
     text = _TEXTS[kind]
     if "{}" not in text:
         return Symptom(kind, "here", text, hint)
-    return Symptom(kind, provider, text.format(provider or "the SMTP provider"), hint, provider if shared else "")
+    provider = upstream.name if upstream.shared else ""
+    return Symptom(kind, upstream.name, text.format(upstream.name), hint, provider, upstream.url)

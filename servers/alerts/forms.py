@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 
 from controlpanel.access.models import User
 from controlpanel.web.fields import SecretField
-from servers.alerts import relays, routes
+from servers.alerts import kinds, relays, routes
 from servers.alerts.models import Limits, Route
 from servers.alerts.ways import chat
 from servers.remote.secret import Secret
@@ -43,7 +43,8 @@ class RouteForm(forms.ModelForm):
         help_texts = {
             "recipients": "E-mail addresses, one a line.",
             "sender": "An address the SMTP provider lets you send from.",
-            "address": "Gets a JSON POST. https:// unless it is inside this network.",
+            "severity": f"Warnings are: {', '.join(kinds.of(slug).label.lower() for slug in kinds.WARNINGS)}.",
+            "address": "Each alert is sent there as JSON, by an HTTP POST. https:// unless it is inside this network.",
             "quiet_from": "Alerts of these hours are told when they end, if they still hold.",
             "zone": "Of the quiet hours, such as Europe/Berlin.",
             "allow_local": "The panel talks from inside the network: only for a receiver you run there.",
@@ -67,7 +68,9 @@ class RouteForm(forms.ModelForm):
             self.initial |= {name: str(getattr(route, name) or "") for name in ("provider", "fallback")}
         general = Limits.current().failed_tests
         fields["failed_tests"].widget.attrs["placeholder"] = str(general)
-        fields["failed_tests"].help_text = f"Tells this route when more than so many fail. Empty: the limit, {general}."
+        fields[
+            "failed_tests"
+        ].help_text = f"It hears of it when more fail. Empty: more than {general}, as under Limits."
         if "new_secret" in fields:
             fields["new_secret"].is_set = bool(route.__dict__.get("secret"))
             fields["new_secret"].help_text = "At least 16 characters. Signs time stamp and body with HMAC-SHA256."
@@ -150,11 +153,14 @@ class LimitsForm(forms.ModelForm):
         min_value=1,
         max_value=100_000,
         label="Failed test emails in an hour",
-        help_text="More than so many raise an alert, told over every route without a number of its own. "
-        "Counted are the panel's test emails, not what else the servers send.",
+        help_text="When more fail, every route hears of it that has no number of its own. "
+        "Only test emails count; other mail of the servers is not read yet.",
     )
     worker_minutes = forms.IntegerField(
-        min_value=1, max_value=1440, label="Minutes without a worker", help_text="Jobs wait meanwhile."
+        min_value=1,
+        max_value=1440,
+        label="Minutes without a worker",
+        help_text="After so many, an alert says that jobs wait.",
     )
 
     class Meta:

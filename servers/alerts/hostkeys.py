@@ -8,9 +8,8 @@ from servers.models import Server
 KIND = "host-key-changed"
 TEXT = "The server shows another host key than the accepted one"
 HINT = (
-    "The panel signs in nowhere it does not know, so nothing is done there until a person answers. If it was installed "
-    "anew or its keys were renewed, compare the fingerprint on its own console and accept it. If nobody did that, "
-    "somebody may stand between the panel and the server: accept nothing and find out who."
+    "The panel does nothing there until a person answers. After a new installation, compare the fingerprint on the "
+    "server's own console and accept it. If nobody changed the server, somebody may stand in between: accept nothing."
 )
 
 

@@ -31,6 +31,8 @@ KINDS = {
     "no-worker": Kind("No worker"),
 }
 
+WARNINGS = tuple(slug for slug, kind in KINDS.items() if kind.severity == WARNING)
+
 
 def of(slug: str) -> Kind:
     return KINDS.get(slug) or Kind(slug.replace("-", " ").capitalize())

@@ -3,7 +3,7 @@
 import uuid
 
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Q, When
 
 from controlpanel.access.models import User
 from servers.alerts import kinds
@@ -21,6 +21,11 @@ class AlertQuerySet(models.QuerySet):
         if sees_all(user):
             return self
         return self.filter(pk__in=Trouble.objects.visible_to(user).order_by().values("alert"))
+
+    def worst_first(self) -> "AlertQuerySet":
+        """Serious ones before warnings, the newest first among each."""
+        mild = Case(When(kind__in=kinds.WARNINGS, then=1), default=0)
+        return self.order_by(mild, "-opened_at", "-pk")
 
     def with_counts(self, user: User) -> "AlertQuerySet":
         """Adds `count`: the troubles of it this person may see, and `still`: those that are open."""

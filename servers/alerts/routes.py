@@ -13,7 +13,7 @@ ONLY_MAIL = (
     "Every route in use sends through one SMTP provider. When that provider is what fails, nobody hears of it. "
     "Add a fallback provider, a webhook or a chat service."
 )
-NOBODY = "No route is in use: alerts are shown on the page Alerts and told to nobody."
+NOBODY = "No route is in use: alerts are shown in the panel and told to nobody."
 
 
 @transaction.atomic

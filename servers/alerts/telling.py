@@ -12,7 +12,8 @@ SOME_PROVIDER = "the SMTP provider"
 
 
 def lines(alerts: Iterable[Alert], viewer: User, hide) -> list[dict]:
-    """[{"alert", "title", "text", "hint", "serious"}] of rows from `with_counts(viewer)`.
+    """[{"alert", "title", "hint", "number", "server"}] of rows from `with_counts(viewer)`. number: of its troubles, the
+    open ones if there are any; server: that of one of them, None when it is about none.
 
     hide: servers.jobs.discretion.hide: (text, {private text: word}) -> text."""
     alerts = list(alerts)
@@ -29,7 +30,9 @@ def lines(alerts: Iterable[Alert], viewer: User, hide) -> list[dict]:
             words[alert.provider] = SOME_PROVIDER
         text = trouble.text if trouble and count == 1 else alert.text
         title = hide(grouping.title(text, count, server.name if server else ""), words)
-        shown.append({"alert": alert, "title": title, "hint": hide(alert.hint, words), "number": count})
+        shown.append(
+            {"alert": alert, "title": title, "hint": hide(alert.hint, words), "number": count, "server": server}
+        )
     return shown
 
 

@@ -31,7 +31,8 @@ def index(request: HttpRequest) -> HttpResponse:
     past = request.GET.get("part") == "past"
     mine = Alert.objects.visible_to(request.user)
     rows = mine.filter(closed_at__isnull=not past).with_counts(request.user)
-    listing = Listing(request, rows.order_by("-opened_at", "-pk"), filters=[_KIND, _PART])
+    rows = rows.order_by("-closed_at", "-pk") if past else rows.worst_first()
+    listing = Listing(request, rows, filters=[_KIND, _PART])
     here = reverse("alerts:list")
     tabs = [
         {"label": "Open", "url": here, "active": not past, "count": mine.open().count()},

@@ -42,6 +42,17 @@ def test_open_alerts_say_what_since_when_how_many_and_what_to_do(administrator_c
     assert all(server in inside for server in Alert.objects.get().troubles.values_list("server__name", flat=True))
 
 
+def test_serious_alerts_come_first_on_the_page_and_the_command_line(administrator_client, capsys):
+    server = factories.ServerFactory()
+    fail(server)
+    raising.raise_alert("clock-off", server.pk, server=server, cause="here", text="The clock is wrong")
+    raising.raise_alert("no-worker", "panel", text="No worker is present")
+    with pytest.raises(SystemExit):
+        call_command("alerts", "list")
+    for text in (administrator_client.get(LIST).content.decode(), capsys.readouterr().out):
+        assert text.index("No worker is present") < text.index("Acme refuses") < text.index("The clock is wrong")
+
+
 def test_the_list_costs_the_same_for_many(administrator_client, django_assert_max_num_queries):
     for number in range(30):
         fail(factories.ServerFactory(), provider=f"Provider {number}")

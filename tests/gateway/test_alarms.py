@@ -108,5 +108,5 @@ def test_a_look_that_finds_nothing_costs_one_reading(django_assert_num_queries):
 
 
 def test_findings_about_the_settings_are_told_elsewhere():
-    raised, _ = symptoms.found([finding("settings", "fail"), finding("reach", "fail")], provider="x", shared=True)
+    raised, _ = symptoms.found([finding("settings", "fail"), finding("reach", "fail")], symptoms.Upstream("x"))
     assert raised == []

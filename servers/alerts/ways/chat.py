@@ -15,14 +15,36 @@ from servers.remote.secret import MASK
 
 TIMEOUT = 30
 # Services in the cloud, whose hosts are the library's, and those people run themselves, whose host is judged.
-CLOUD = ("slack", "discord", "tgram", "gchat", "zulip", "pover", "pagerduty", "opsgenie", "wxteams", "ntfy")
-OWN = ("mmosts", "rockets", "matrixs", "gotifys", "ntfys", "workflows")
+CLOUD = {
+    "slack": "Slack",
+    "discord": "Discord",
+    "tgram": "Telegram",
+    "gchat": "Google Chat",
+    "zulip": "Zulip",
+    "pover": "Pushover",
+    "pagerduty": "PagerDuty",
+    "opsgenie": "Opsgenie",
+    "wxteams": "Webex",
+    "ntfy": "ntfy.sh",
+}
+OWN = {
+    "workflows": "Microsoft Teams",
+    "mmosts": "Mattermost",
+    "rockets": "Rocket.Chat",
+    "matrixs": "Matrix",
+    "gotifys": "Gotify",
+    "ntfys": "your own ntfy",
+}
+_NAMED = ", ".join(f"{scheme}:// for {name}" for scheme, name in (CLOUD | OWN).items())
 
 
 class Unusable(ValueError):
     """This is not the address of a chat service the panel knows."""
 
-    hint = f"Known are {', '.join((*CLOUD, *OWN))}: slack://TokenA/TokenB/TokenC, tgram://bot-token/chat-id …"
+    hint = (
+        "The service and its tokens, as the library apprise writes them: slack://TokenA/TokenB/TokenC or "
+        f"tgram://bot-token/chat-id. It begins with {_NAMED}."
+    )
 
 
 def check(target: str) -> None:

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from servers.alerts import delivering
+from servers.alerts import delivering, kinds
 from servers.alerts.models import Alert, Delivery, Route
 
 
@@ -28,14 +28,16 @@ class Command(BaseCommand):
             self._list(past=options["past"], as_json=options["json"])
 
     def _list(self, *, past: bool, as_json: bool) -> None:
-        rows = Alert.objects.filter(closed_at__isnull=not past)[:200]
+        rows = Alert.objects.filter(closed_at__isnull=False).order_by("-closed_at") if past else Alert.objects.open()
+        rows = rows[:200] if past else rows.worst_first()[:200]
         told = [delivering.about(alert, "closed" if past else "opened") for alert in rows]
         if as_json:
             self.stdout.write(json.dumps([message.as_json() for message in told], indent=2, ensure_ascii=False))
         elif told:
-            table = Table("Since (UTC)", "What", "What to do")
+            table = Table("Since (UTC)", "Kind", "What", "What to do")
             for message in told:
-                table.add_row(f"{message.opened_at:%Y-%m-%d %H:%M}", message.title, message.hint)
+                since, kind = f"{message.opened_at:%Y-%m-%d %H:%M}", kinds.of(message.kind).label
+                table.add_row(since, kind, message.title, message.hint)
             Console(file=self.stdout, markup=False).print(table)
         else:
             self.stdout.write("No past alerts." if past else "No open alerts.")
