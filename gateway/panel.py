@@ -60,7 +60,7 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "kept": hidden.hide(server.pk, gateway.kept),
         "provider": choice.named(gateway.applied, user) if gateway.applied else "",
         "allowance": wanted.allowance(gateway),
-        "sharers": _sharers(gateway, user),
+        "shared_account": _shares_account(gateway, user),
         "live_job": Job.objects.live().filter(server=server, action__startswith="gateway.", mutating=True).first(),
         "groups": choice.offered(user, gateway),
         "choice": shown.choice,
@@ -111,10 +111,9 @@ def _test_preset(gateway: Gateway, user: User) -> Preset | None:
     return rules.preset_of(gateway.applied.preset)
 
 
-def _sharers(gateway: Gateway, user: User) -> int:
-    """Among how many servers the account in force is divided, for whom may know."""
-    known = gateway.applied is not None and choice.knows_details(gateway.applied, user)
-    return gateway.applied_share if known else 0
+def _shares_account(gateway: Gateway, user: User) -> bool:
+    """Whether its limits were divided, for whom may know."""
+    return gateway.applied_share > 1 and gateway.applied is not None and choice.knows_details(gateway.applied, user)
 
 
 def _details(picked: choice.Choice, user: User) -> Smarthost | None:

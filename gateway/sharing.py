@@ -15,9 +15,9 @@ class Division:
     that keep a smaller one. sentences: both in words, the ones that may break a limit first."""
 
     share: Share
-    fast: int = 0
-    slow: int = 0
-    sentences: tuple[str, ...] = ()
+    fast: int
+    slow: int
+    sentences: tuple[str, ...]
 
     @property
     def uneven(self) -> int:
@@ -27,17 +27,20 @@ class Division:
 def division(smarthost: Smarthost) -> Division:
     share = wanted.fair(smarthost)
     rows = uneven(smarthost, share.divisor).filter(server__archived_at__isnull=True)
-    found = list(rows.values_list("applied_share").annotate(Count("pk")).order_by("applied_share"))
-    if not share.divisor:
-        return Division(share, slow=sum(count for _, count in found), sentences=_lifted(found))
-    fast = [(divisor, count) for divisor, count in found if divisor < share.divisor]
-    slow = [(divisor, count) for divisor, count in found if divisor > share.divisor]
-    said, now = [], f"the account is divided among {share.divisor} now."
+    found = dict(rows.values_list("applied_share").annotate(Count("pk")).order_by("applied_share"))
+    without = found.pop(0, 0)
+    fast = {divisor: count for divisor, count in found.items() if divisor < share.divisor}
+    slow = {divisor: count for divisor, count in found.items() if divisor > share.divisor}
+    said = []
     if fast:
-        said.append(f"{_kept(fast)}; {now} Together they may send more than it allows.")
-    if slow:
-        said.append(f"{_kept(slow)}; {now} Mail waits longer than it must.")
-    return Division(share, *(sum(count for _, count in rows) for rows in (fast, slow)), tuple(said))
+        said.append(f"{_kept(fast)}, but more servers use the account now. Together they may send more than it allows.")
+    if without:
+        said.append(f"{_keep(without)} no limits yet: they come with the next reinstallation.")
+    if slow and share.divisor:
+        said.append(f"{_kept(slow)}, but fewer use the account now. Mail waits longer than it must.")
+    elif slow:
+        said.append(f"{_kept(slow)}, and none are known any more. Mail waits longer than it must.")
+    return Division(share, sum(fast.values()) + without, sum(slow.values()), tuple(said))
 
 
 def uneven(smarthost: Smarthost, divisor: int) -> GatewayQuerySet:
@@ -45,18 +48,13 @@ def uneven(smarthost: Smarthost, divisor: int) -> GatewayQuerySet:
     return Gateway.objects.filter(applied=smarthost, wanted=smarthost).exclude(applied_share=divisor)
 
 
-def _kept(rows: list[tuple[int, int]]) -> str:
-    """ "1 server keeps no limits yet and 3 servers keep limits for 2 servers"."""
-    told = []
-    for divisor, count in rows:
-        what = {0: "no limits yet", 1: "the limits of the whole account"}.get(divisor, f"limits for {divisor} servers")
-        told.append(f"{_servers(count)} keep{'s' * (count == 1)} {what}")
-    return " and ".join(told)
+def _kept(rows: dict[int, int]) -> str:
+    """rows: divisor -> servers. "1 server keeps the limits of the whole account and 3 servers keep limits for 2"."""
+    return " and ".join(
+        f"{_keep(count)} {'the limits of the whole account' if divisor == 1 else f'limits for {divisor} servers'}"
+        for divisor, count in rows.items()
+    )
 
 
-def _lifted(rows: list[tuple[int, int]]) -> tuple[str, ...]:
-    return (f"{_kept(rows)}, although none are known any more.",) if rows else ()
-
-
-def _servers(count: int) -> str:
-    return "1 server" if count == 1 else f"{count} servers"
+def _keep(count: int) -> str:
+    return "1 server keeps" if count == 1 else f"{count} servers keep"

@@ -45,9 +45,7 @@ def allowance(gateway: Gateway) -> limits.Share:
 def share(smarthost: Smarthost) -> int:
     """Among how many servers the account's limits would be divided now; 0 where Postfix has none to keep."""
     preset = rules.preset_of(smarthost.preset)
-    if not limits.share(preset, 1).divisor:
-        return 0
-    return limits.share(preset, users(smarthost, preset)).divisor
+    return limits.share(preset, users(smarthost, preset) if limits.divided(preset) else 1).divisor
 
 
 def fair(smarthost: Smarthost, joining: QuerySet | None = None) -> limits.Share:

@@ -14,7 +14,8 @@ FAILURES = 10
 
 @dataclass(frozen=True)
 class Share:
-    """divisor: among how many servers the account is divided; 0 where Postfix has nothing to keep.
+    """divisor: the smallest number of servers among which the account is divided to the same parameters; 0 where there
+    are none.
 
     parameters: for main.cf of each server, in the order of the file; only those where Postfix's own value would break a
     limit. each: what one server may do, to follow "may"; "" where nothing holds it back. delay: seconds
@@ -39,10 +40,23 @@ def bracket(servers: int) -> int:
 def share(preset: Preset, servers: int) -> Share:
     """`servers`: how many use the account; 0 counts as 1. Divided by their bracket. Daily limits only become words:
     Postfix has no such parameter."""
-    known = preset.limits
-    divided = bool(_per_minute(known) or known.connections)
-    divisor = bracket(servers) if divided else 1
-    delay, connections = _delay(known, divisor), _connections(known, divisor)
+    known, reckoned = preset.limits, bracket(servers) if divided(preset) else 1
+    parameters = _parameters(known, reckoned)
+    divisor = reckoned
+    while divisor > 1 and _parameters(known, divisor // 2) == parameters:
+        divisor //= 2
+    delay = _delay(known, reckoned)
+    each = _each(delay, _connections(known, reckoned))
+    return Share(divisor if parameters else 0, parameters, each, delay, _sentences(preset, servers, reckoned))
+
+
+def divided(preset: Preset) -> bool:
+    """Whether it matters how many servers share an account."""
+    return bool(_per_minute(preset.limits) or preset.limits.connections)
+
+
+def _parameters(known: Limits, servers: int) -> dict[str, str]:
+    delay, connections = _delay(known, servers), _connections(known, servers)
     parameters = {}
     if delay:  # Postfix then keeps to one connection by itself
         parameters["smtp_destination_rate_delay"] = f"{delay}s"
@@ -55,8 +69,7 @@ def share(preset: Preset, servers: int) -> Share:
         parameters["smtp_destination_recipient_limit"] = str(known.recipients)
     if known.size:
         parameters["message_size_limit"] = str(_queue_file(known.size))
-    each, sentences = _each(delay, connections), _sentences(preset, servers, divisor, delay)
-    return Share(divisor if divided or parameters else 0, parameters, each, delay, sentences)
+    return parameters
 
 
 def _per_minute(known: Limits) -> float | None:
@@ -95,9 +108,10 @@ def _each(delay: int, connections: int) -> str:
     return f"open {_counted(connections, 'connection')} at once" if connections else ""
 
 
-def _sentences(preset: Preset, servers: int, divisor: int, delay: int) -> tuple[str, ...]:
+def _sentences(preset: Preset, servers: int, divisor: int) -> tuple[str, ...]:
+    """divisor: how many servers are reckoned with."""
     known = preset.limits
-    allowed = _allowed(known)
+    allowed, delay = _allowed(known), _delay(known, divisor)
     if not allowed:
         return ()
     said = [f"{preset.label} allows {_joined(allowed)} for one account."]

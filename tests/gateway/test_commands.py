@@ -151,7 +151,7 @@ def test_limits_are_told_in_words_for_an_account_and_for_its_servers(django_asse
     assert printed.count("may hand over one message every 2 seconds") == 1
     _, shown = run("smarthost", "show", "box")
     assert "3 servers share it and 4 are reckoned with" in shown
-    assert "1 server keeps the limits of the whole account; the account is divided among 4 now." in shown
+    assert "1 server keeps the limits of the whole account, but more servers use the account now." in shown
 
 
 # ── a password, once for all ─────────────────────────────────────────────────────────────────────────────────────────

@@ -65,7 +65,8 @@ def test_servers_on_an_earlier_share_are_counted_named_and_reached(admin, accoun
     early = [GatewayFactory(wanted=account, working=True, applied_share=share) for share in (0, 1, 1)]
     GatewayFactory(wanted=account, working=True, applied_share=4)
     page = shown(admin, account)
-    said = "1 server keeps no limits yet and 2 servers keep the limits of the whole account; the account is divided"
+    said = "2 servers keep the limits of the whole account, but more servers use the account now."
+    assert "1 server keeps no limits yet: they come with the next reinstallation." in page
     assert said in page and "Divide the limits anew on 3 servers" in page
     found = admin.get(reverse("servers:list"), {"provider": account.pk, "values": "uneven"}).content.decode()
     assert {row.server.name for row in early} == {
@@ -78,7 +79,7 @@ def test_servers_on_an_earlier_share_are_counted_named_and_reached(admin, accoun
 def test_a_smaller_share_than_needed_is_safe_and_said_quietly(admin, account):
     GatewayFactory(wanted=account, working=True, applied_share=8)
     page = shown(admin, account)
-    assert "1 server keeps limits for 8 servers; the account is divided among 1 now." in page
+    assert "1 server keeps limits for 8 servers, but fewer use the account now." in page
     assert "state-warn" not in page.partition('id="smarthost-use"')[2].partition("</section>")[0]
 
 
@@ -86,4 +87,4 @@ def test_an_even_division_needs_no_word(admin, account):
     for _ in range(3):
         GatewayFactory(wanted=account, working=True, applied_share=4)
     page = shown(admin, account)
-    assert "divided among" not in page and "Divide the limits anew" not in page
+    assert "use the account now" not in page and "Divide the limits anew" not in page

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gateway import checking, gateways, rotation, rules, sending, sharing, wanted
-from gateway.models import Gateway
+from gateway.models import Gateway, Smarthost
 from gateway.postfix.plan import plan
 from gateway.postfix.spec import Wanted
 from servers.jobs import runner
@@ -149,6 +149,12 @@ def test_an_uninstalled_gateway_keeps_no_share(account):
     assert (gateway.applied_share, wanted.allowance(gateway).each) == (0, "")
 
 
+def test_a_count_that_changes_no_parameter_makes_nothing_uneven(account):
+    GatewayFactory(wanted=account, working=True, applied_share=32)
+    joined(account, 70)
+    assert wanted.share(account) == 32 and sharing.division(account).uneven == 0  # no pause beyond a minute
+
+
 # ── dividing anew ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -159,6 +165,13 @@ def test_a_roll_out_reaches_exactly_those_on_another_share(account):
     gateways.proved(early.server, account, account.revision, SEEN, share=2)
     assert not rotation.targets(account).exists() and sharing.division(account).uneven == 0
     assert late.applied_share == wanted.share(account) == 2
+
+
+def test_limits_that_are_known_no_more_leave_servers_slow(account):
+    GatewayFactory(wanted=account, working=True, applied_share=4)
+    Smarthost.objects.filter(pk=account.pk).update(preset="generic")
+    found = sharing.division(Smarthost.objects.get(pk=account.pk))
+    assert (found.fast, found.slow) == (0, 1) and "none are known any more" in found.sentences[0]
 
 
 def test_a_server_that_leaves_makes_the_others_slower_than_they_must_be_and_never_faster(account):
@@ -176,14 +189,14 @@ def test_the_services_tab_says_the_pace_and_the_number_of_servers_to_whom_may_kn
     gateway = GatewayFactory(wanted=account, working=True, applied_share=4)
     client.force_login(administrator)
     page = client.get(reverse("servers:services", args=[gateway.server.pk])).content.decode()
-    assert "This server may hand over one message every 8 seconds: the account's limits are divided among 4" in page
+    assert "This server may hand over one message every 8 seconds: other servers use the account too." in page
 
 
 def test_a_customer_reads_the_pace_and_nothing_about_other_servers(account, customer_client):
     gateway = GatewayFactory(wanted=account, working=True, applied_share=4)
     gateway.server.people.add(customer_client.user)
     page = customer_client.get(reverse("servers:services", args=[gateway.server.pk])).content.decode()
-    assert "This server may hand over one message every 8 seconds." in page and "divided among" not in page
+    assert "This server may hand over one message every 8 seconds." in page and "other servers" not in page
 
 
 @pytest.mark.parametrize("others, delay", [(0, 2), (3, 8), (4, 16)])

@@ -22,7 +22,7 @@ def test_a_fleet_that_grows_one_by_one_is_divided_anew_a_few_times():
 
 
 @pytest.mark.parametrize(
-    "servers, divisor, delay", [(0, 1, "2s"), (1, 1, "2s"), (2, 2, "4s"), (3, 4, "8s"), (4, 4, "8s"), (40, 64, "60s")]
+    "servers, divisor, delay", [(0, 1, "2s"), (1, 1, "2s"), (2, 2, "4s"), (3, 4, "8s"), (4, 4, "8s"), (40, 32, "60s")]
 )
 def test_a_rate_is_divided_by_the_bracket_and_implies_one_connection(servers, divisor, delay):
     found = share(M365, servers)
@@ -73,7 +73,8 @@ def test_what_only_people_can_keep_is_not_told_to_postfix():
 
 def test_limits_wider_than_postfix_has_itself_are_left_alone():
     wide = limited(connections=500, recipients=100)
-    assert share(wide, 2).parameters == {}
+    assert (share(wide, 2).parameters, share(wide, 2).divisor) == ({}, 0)
+    assert share(wide, 100).divisor == 128
     assert share(wide, 100).parameters == {"smtp_destination_concurrency_limit": "3"} | FAILURES
 
 
@@ -93,6 +94,14 @@ def test_no_number_of_servers_makes_one_wait_longer_than_a_minute_and_the_accoun
         "The account is too small for so many: a fair share would be one message every 1,024 seconds, and the panel "
         "lets no server pause longer than 60."
     )
+
+
+def test_the_divisor_moves_only_with_the_parameters():
+    for known in ({"per_minute": 30}, {"connections": 10}, {"connections": 500}, {"per_hour": 7, "size": 9}, {}):
+        found = [share(limited(**known), servers) for servers in range(1, 600)]
+        kinds = {(one.divisor, *one.parameters.items()) for one in found}
+        assert len(kinds) == len({one.divisor for one in found}) == len({tuple(k[1:]) for k in kinds})
+        assert all(share(limited(**known), one.divisor).parameters == one.parameters for one in found if one.divisor)
 
 
 def test_a_rate_finer_than_seconds_is_rounded_to_the_safe_side_and_said():
