@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 class Together:
     """What the jobs of a batch say together, shown above their list and kept in the report.
 
-    found:    (viewer, finished jobs he may see) -> JSON, empty while there is nothing to say; the same number of
-              queries for one job and for many.
+    found:    (viewer, or None for the command line; finished jobs he may see) -> JSON, empty while there is nothing to
+              say; the same number of queries for one job and for many.
     template: shows it, as `together`.
     """
 
-    found: "Callable[[User, QuerySet], list]"
+    found: "Callable[[User | None, QuerySet], list]"
     template: str
 
 

@@ -28,7 +28,7 @@ class Look:
     cloud: str
     cause: str
     port: int
-    states: dict[int, str] = field(default_factory=dict, hash=False)
+    states: dict[int, str] = field(default_factory=dict)
     way: Way | None = None
 
     @property

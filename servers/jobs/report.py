@@ -31,9 +31,9 @@ def compared(action: str) -> tuple[tuple[str, str], ...]:
         return ()
 
 
-def together(jobs: QuerySet, action: str, viewer: User) -> tuple[list, str]:
+def together(jobs: QuerySet, action: str, viewer: User | None) -> tuple[list, str]:
     """What the finished ones say together (JSON), and the template that shows it; nothing where the action does not
-    say."""
+    say. viewer None: the command line."""
     try:
         asked = catalog.find(action)[1].together
     except catalog.UnknownAction:

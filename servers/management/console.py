@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from controlpanel.access.models import User
 from servers.bulk import PolicyForm
-from servers.jobs import machine, pauses, presence, rollout, runner
+from servers.jobs import machine, pauses, presence, report, rollout, runner
 from servers.jobs.models import FINISHED, Batch, Job, Status
 from servers.jobs.rollout import Policy
 from servers.management.progress import progress, say
@@ -198,11 +198,12 @@ def _to_come(begun: Iterable[int]) -> Q:
 def document(batch: Batch) -> dict:
     """{"batch", "counts": {status: n}, "jobs": [...]}: what --json prints and scripts rely on."""
     jobs = list(batch.jobs.select_related("server").prefetch_related("steps").order_by("server__name"))
+    together, _ = report.together(batch.jobs.all(), batch.action, None)
     return {
         "batch": batch.pk,
         "counts": dict(sorted(Counter(job.status for job in jobs).items())),
         "jobs": [job_document(job) for job in jobs],
-    }
+    } | ({"together": together} if together else {})
 
 
 def job_document(job: Job) -> dict:

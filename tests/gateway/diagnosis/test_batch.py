@@ -18,6 +18,7 @@ from gateway.models import Gateway
 from gateway.proof import Proof, Stage
 from gateway.providers.replies import explain
 from servers.jobs.models import Batch, Job, Status
+from servers.management import console
 from tests.factories import (
     BatchFactory,
     GatewayFactory,
@@ -147,6 +148,9 @@ def test_the_command_prints_it(batch):
     said = out.getvalue()
     assert SENTENCE in said and ELSEWHERE in said
     assert "do-1, do-2, do-3" in said and "[silent]" in said
+    told = console.document(batch)["together"]
+    assert [group["sentence"] for group in told] == [SENTENCE, ELSEWHERE] and len(told[0]["offers"][0]["servers"]) == 3
+    assert "together" not in console.document(BatchFactory(action="gateway.check"))
 
 
 def test_servers_that_could_not_be_reached_and_other_actions_say_nothing_together(operator_client):
