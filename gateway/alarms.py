@@ -60,8 +60,7 @@ def around(server: Server, findings: list[dict]) -> None:
 
 def held_up(server: Server, meaning: Explanation) -> None:
     """Mail of this server waits because of its provider, and no look has seen it yet."""
-    waits = drift.finding("queue", "warn", "", meaning.fix, cause=meaning.cause, area=meaning.area)
-    _raise(server, _symptoms(server, [waits])[0])
+    _raise(server, _symptoms(server, [drift.held_up(meaning)])[0])
 
 
 def _symptoms(server: Server, findings: list[dict]) -> tuple[list[Symptom], list[str]]:

@@ -1,6 +1,6 @@
 """What a look at an installed gateway found. Pure. A finding: {"slug", "state": warn | fail | unknown, "text", "hint"},
-and "cause" where a sentence without counts says what is behind it. The texts name parameters and never their values,
-which only some people may read."""
+and "cause" where a sentence without counts says what is behind it, with the "area" and slug ("because") of the
+catalogue. The texts name parameters and never their values, which only some people may read."""
 
 import re
 from collections.abc import Iterable
@@ -162,8 +162,14 @@ def _queue(facts: Facts) -> list[dict]:
     mails = "One email waits" if facts.queued == 1 else f"{facts.queued} emails wait"
     state, text = "fail" if age >= STUCK_MAIL else "warn", f"{mails}, the oldest for {spell(age)}."
     if cause:
-        return [finding("queue", state, f"{text} {cause.cause}", cause.fix, cause=cause.cause, area=cause.area)]
+        return [held_up(cause, state, text)]
     return [finding("queue", state, text, "Send a test email: its result says why the provider does not take them.")]
+
+
+def held_up(cause: Explanation, state: str = "warn", waits: str = "") -> dict:
+    """Mail that waits for one cause. waits: how much of it and how long, where that was counted."""
+    because = {"cause": cause.cause, "area": cause.area, "because": cause.slug}
+    return finding("queue", state, f"{waits} {cause.cause}".lstrip(), cause.fix, **because)
 
 
 def blamed(reasons: Iterable[str], preset: str = "") -> Explanation | None:

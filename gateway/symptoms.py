@@ -45,7 +45,7 @@ _TEXTS = {
     "sign-in-rejected": "{} rejects the sign-in",
 }
 KINDS = tuple(_TEXTS)
-HELD_UP = ("mail-waiting", "sign-in-rejected")  # what a finding that mail waits becomes
+HELD_UP = ("mail-waiting", "sign-in-rejected", "certificate-refused")  # what a finding that mail waits becomes
 
 
 def found(findings: Iterable[dict], upstream: Upstream) -> tuple[list[Symptom], list[str]]:
@@ -54,8 +54,8 @@ def found(findings: Iterable[dict], upstream: Upstream) -> tuple[list[Symptom], 
     for one in findings:
         warn, fail = _KINDS.get(one["slug"], ("", ""))
         kind = {"warn": warn, "fail": fail}.get(one["state"], "")
-        if one.get("area") == "credentials":  # why it waits is the trouble, and the look that signs in sees the same
-            kind = "sign-in-rejected"
+        if kind == "mail-waiting":
+            kind = _behind(one)
         if kind:
             hint = " ".join(filter(None, (one.get("cause"), one["hint"])))
             raised[kind] = _symptom(kind, hint, upstream)
@@ -63,6 +63,13 @@ def found(findings: Iterable[dict], upstream: Upstream) -> tuple[list[Symptom], 
         still = {kind} if one["state"] == "warn" and kind == warn else {kind, warn, fail}
         over = {name: None for name in over if name not in still}
     return list(raised.values()), list(over)
+
+
+def _behind(one: dict) -> str:
+    """Why mail waits is the trouble where a look that signs in would see the same: then both are one alert."""
+    if one.get("area") == "credentials":
+        return "sign-in-rejected"
+    return "certificate-refused" if one.get("because", "").startswith("certificate-") else "mail-waiting"
 
 
 def _symptom(kind: str, hint: str, upstream: Upstream) -> Symptom:

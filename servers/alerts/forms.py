@@ -70,7 +70,7 @@ class RouteForm(forms.ModelForm):
         fields["failed_tests"].widget.attrs["placeholder"] = str(general)
         fields[
             "failed_tests"
-        ].help_text = f"It hears of it when more fail. Empty: more than {general}, as under Limits."
+        ].help_text = f"This route hears of it when more fail. Empty: more than {general}, as under Limits."
         if "new_secret" in fields:
             fields["new_secret"].is_set = bool(route.__dict__.get("secret"))
             fields["new_secret"].help_text = "At least 16 characters. Signs time stamp and body with HMAC-SHA256."

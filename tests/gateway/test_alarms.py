@@ -6,6 +6,7 @@ from gateway import alarms, drift, symptoms
 from servers.alerts.models import Alert, Trouble
 from tests import factories
 
+NOT_VALID = "The certificate of Main is not valid"
 pytestmark = pytest.mark.django_db
 
 
@@ -56,13 +57,19 @@ def test_the_same_findings_again_leave_no_trace_and_their_end_recovers():
     assert not Alert.objects.open().exists()
 
 
-def test_mail_that_waits_because_of_the_password_is_the_same_alert_as_a_rejected_sign_in():
+@pytest.mark.parametrize(
+    ("reason", "slug", "text"),
+    [
+        ("SASL authentication failed; server x said: 535 5.7.8 Error", "sign-in", "Main rejects the sign-in"),
+        ("certificate verification failed for x[192.0.2.1]: certificate has expired", "certificate", NOT_VALID),
+    ],
+)
+def test_why_mail_waits_is_the_same_alert_as_what_the_look_that_signs_in_sees(reason, slug, text):
     one, two = on(factories.SmarthostFactory(name="Main"), 2)
-    because = {"area": "credentials", "cause": "The SMTP server did not accept the password."}
-    alarms.around(one, [finding("queue") | because])
-    alarms.around(two, [finding("queue") | because, finding("sign-in", "fail")])
-    assert opened() == {"Main rejects the sign-in": 2}
-    assert Alert.objects.get().hint == "The SMTP server did not accept the password. Do this."
+    waits = drift.held_up(drift.blamed([reason]))
+    alarms.around(one, [waits])
+    alarms.around(two, [waits, finding(slug, "fail")])
+    assert opened() == {text: 2}
     alarms.around(one, [])
     alarms.around(two, [finding("queue")])
     assert opened() == {"Mail that goes through Main waits": 1}
