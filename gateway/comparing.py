@@ -28,8 +28,7 @@ def found(viewer: User | None, jobs: QuerySet) -> list[dict]:
     offers: [{"label", "port", "tls", "servers" (ids), "url"}], of what this person may do.
     """
     told = groups(jobs)
-    asked = {server for group in told for offer in group.offers for server in offer.servers}
-    movable = _movable(viewer, asked) if asked else set()
+    movable = _movable(viewer, jobs) if any(group.offers for group in told) else set()
     return [_group(group, movable) for group in told]
 
 
@@ -66,14 +65,13 @@ def _looks(jobs: QuerySet) -> Iterator[Look]:
         yield Look(str(server), name, cloud, said, tried["port"], states, way)
 
 
-def _movable(viewer: User | None, servers: set[str]) -> set[str]:
-    """Those whose port this person may change; the command line may."""
-    if viewer is None:
-        return servers
-    if not may(viewer, Permission.RUN):
+def _movable(viewer: User | None, jobs: QuerySet) -> set[str]:
+    """The servers whose port this person may change; the command line may."""
+    if viewer is not None and not may(viewer, Permission.RUN):
         return set()
-    gateways = Gateway.objects.filter(server__in=servers, wanted__isnull=False).select_related("wanted")
-    return {str(row.server_id) for row in gateways if knows_details(row.wanted, viewer)}
+    wanting = Gateway.objects.filter(server__in=jobs.order_by().values("server"), wanted__isnull=False)
+    rows = wanting.select_related("wanted").only("server", "wanted__server", "wanted__confidential")
+    return {str(row.server_id) for row in rows if viewer is None or knows_details(row.wanted, viewer)}
 
 
 def _group(group: Group, movable: set[str]) -> dict:

@@ -3,12 +3,16 @@
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from servers import checking
-from servers.models import Server
+from servers.jobs import launch, runner
+from servers.models import HostKey, Server
 from servers.remote.facts import ServerFacts
-from tests.factories import ServerFactory
+from tests.factories import HostKeyFactory, ServerFactory
+from tests.remote.sshd import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -43,3 +47,13 @@ def test_without_a_known_cloud_there_is_no_menu_and_of_hidden_servers_none(viewe
     assert "Cloud: any" not in viewer_client.get(reverse("servers:list")).content.decode()
     ServerFactory(cloud="aws")
     assert "Amazon EC2" not in customer_client.get(reverse("servers:list")).content.decode()
+
+
+def test_a_check_reads_the_pinned_keys_once():
+    server = ServerFactory(address="127.0.0.1", port=free_port())
+    HostKeyFactory(server=server, state=HostKey.State.PINNED)
+    batch = launch.launch("server.check", [server], by=None)
+    with CaptureQueriesContext(connection) as queries:
+        job = runner.run_here(batch.jobs.get())
+    assert job.cause == "tcp"
+    assert sum('FROM "servers_hostkey"' in query["sql"] for query in queries) == 1
