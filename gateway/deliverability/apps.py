@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.apps import AppConfig
 
 
@@ -8,6 +10,6 @@ class DeliverabilityConfig(AppConfig):
 
     def ready(self) -> None:
         from gateway import smarthosts
-        from gateway.deliverability import domains
+        from gateway.deliverability import bell, domains
 
-        smarthosts.tell(domains.saved)
+        smarthosts.tell(partial(domains.saved, ring=bell.check))

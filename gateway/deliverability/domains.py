@@ -91,10 +91,11 @@ def collect() -> None:
     Domain.objects.bulk_create([Domain(name=name) for name in new], ignore_conflicts=True)
 
 
-def saved(account: Smarthost) -> None:
-    """An account was saved: a row for the domain it sends for, which the timetable then checks."""
-    if account.sending_domain:
-        Domain.objects.bulk_create([Domain(name=account.sending_domain)], ignore_conflicts=True)
+def saved(account: Smarthost, ring: Callable[[int], object]) -> None:
+    """An account was saved: the domain it sends for has a row, and what its providers need is looked at anew."""
+    if name := account.sending_domain:
+        Domain.objects.bulk_create([Domain(name=name)], ignore_conflicts=True)
+        ask(list(Domain.objects.filter(name=name)), ring)
 
 
 def add(name: str, *, by: User) -> Domain:

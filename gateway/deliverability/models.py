@@ -23,6 +23,12 @@ def in_use() -> models.QuerySet:
     return Smarthost.objects.exclude(sending_domain="").exclude(server__archived_at__isnull=False)
 
 
+def knows_all(user: User) -> bool:
+    """Whether this person may know every provider and server. To others a domain's history is not told: other accounts
+    may have sent for it before."""
+    return may(user, Permission.USE_SHARED) and sees_all(user)
+
+
 class DomainQuerySet(models.QuerySet):
     def listed(self) -> "DomainQuerySet":
         """Those that an account sends for, and those a person added."""
@@ -30,7 +36,7 @@ class DomainQuerySet(models.QuerySet):
 
     def visible_to(self, user: User) -> "DomainQuerySet":
         """Whoever may not know shared providers sees only domains that nothing but values of their own servers use."""
-        if may(user, Permission.USE_SHARED) and sees_all(user):
+        if knows_all(user):
             return self
         mine = in_use().filter(server__in=Server.objects.visible_to(user), confidential=False)
         others = in_use().exclude(pk__in=mine.order_by().values("pk"))

@@ -9,9 +9,9 @@ from django.views.decorators.http import require_POST, require_safe
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
-from gateway.deliverability import domains, tasks
+from gateway.deliverability import bell, domains
 from gateway.deliverability.findings import ASIDE, FAIL, OK, UNKNOWN, WARN
-from gateway.deliverability.models import Domain, State
+from gateway.deliverability.models import Domain, State, knows_all
 
 AREAS = ("spf", "dkim", "dmarc", "return-path", "mx", "server", "blocklist", "tls")
 SHOWN = 20  # changes
@@ -57,7 +57,7 @@ def _page(request: HttpRequest, domain: Domain, typed: str | None = None, compla
         "tree": _lines(domain.report.get("tree")),
         "senders": [sender.label for sender in domains.senders(domain.name)],
         "own_selectors": domains.own_selectors(domain.name),
-        "changes": domain.checks.defer("report")[:SHOWN],
+        "changes": domain.checks.defer("report")[:SHOWN] if knows_all(request.user) else (),
         "typed": domain.selectors if typed is None else typed,
         "complaint": complaint,
     }
@@ -68,14 +68,14 @@ def _page(request: HttpRequest, domain: Domain, typed: str | None = None, compla
 @require_POST
 @needs(Permission.VIEW)
 def check(request: HttpRequest, name: str) -> HttpResponse:
-    domains.ask([_domain(request, name)], tasks.check.delay)
+    domains.ask([_domain(request, name)], bell.check)
     return page.go(request, "domains:domain", name)
 
 
 @require_POST
 @needs(Permission.SETTINGS)
 def check_all(request: HttpRequest) -> HttpResponse:
-    domains.ask_many(list(_visible(request)), tasks.work.delay)
+    domains.ask_many(list(_visible(request)), bell.work)
     return page.go(request, "domains:list")
 
 
@@ -87,7 +87,7 @@ def add(request: HttpRequest) -> HttpResponse:
         domain = domains.add(name, by=request.user)
     except ValidationError as error:
         return _index(request, name[:253], " ".join(error.messages))
-    domains.ask([domain], tasks.check.delay)
+    domains.ask([domain], bell.check)
     return page.go(request, "domains:domain", domain.name)
 
 
@@ -99,7 +99,7 @@ def selectors(request: HttpRequest, name: str) -> HttpResponse:
         domains.set_selectors(domain, typed, by=request.user)
     except ValidationError as error:
         return _page(request, domain, typed[:200], " ".join(error.messages))
-    domains.ask([domain], tasks.check.delay)
+    domains.ask([domain], bell.check)
     return page.go(request, "domains:domain", name)
 
 

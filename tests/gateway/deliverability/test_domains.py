@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from controlpanel.access.models import AuditEntry
 from gateway import smarthosts
-from gateway.deliverability import domains, tasks
+from gateway.deliverability import bell, domains, tasks
 from gateway.deliverability.findings import Finding, Publish, Report, record
 from gateway.deliverability.models import DnsCheck, Domain
 from gateway.values import Values
@@ -116,10 +116,19 @@ def test_adding_and_selectors_are_in_the_audit_log(administrator):
         domains.read_selectors("a;b")
 
 
+class Now:
+    """Instead of `threading`: what would run in a thread runs at once."""
+
+    class Thread:
+        def __init__(self, target, args, **_):
+            self.start = lambda: target(*args)
+
+
 @pytest.fixture
 def rung(monkeypatch):
     rings = []
-    monkeypatch.setattr(tasks.check, "delay", rings.append)
+    monkeypatch.setattr(tasks.check, "apply_async", lambda args, **_: rings.append(*args))
+    monkeypatch.setattr(bell, "threading", Now)
     return rings
 
 
@@ -161,16 +170,42 @@ def test_a_customer_sees_only_what_nothing_but_their_own_values_use(client, cust
     assert client.post(reverse("domains:add"), {"name": "other.example"}).status_code == 404
 
 
-def test_saving_an_account_makes_the_row_of_its_domain(administrator):
+def test_saving_an_account_makes_the_row_of_its_domain(administrator, rung, django_capture_on_commit_callbacks):
     new = Values(preset="generic", host="mail.example.net", port=587, sending_domain="example.com")
-    row = smarthosts.create("One", new, by=administrator)
-    assert [d.name for d in Domain.objects.all()] == ["example.com"]
+    with django_capture_on_commit_callbacks(execute=True):
+        row = smarthosts.create("One", new, by=administrator)
+    assert [(d.name, d.checking) for d in Domain.objects.all()] == [("example.com", True)]
+    assert rung == [Domain.objects.get().pk]
     smarthosts.change(row, "One", replace(new, sending_domain="example.org"), by=administrator)
     server = ServerFactory()
     smarthosts.own(server, replace(new, sending_domain="own.example"), by=administrator)
     smarthosts.own(server, replace(new, sending_domain=""), by=administrator)
     assert {d.name for d in Domain.objects.all()} == {"example.com", "example.org", "own.example"}
     assert {d.name for d in Domain.objects.listed()} == {"example.org", "own.example"}
+
+
+def test_a_broker_that_is_down_costs_a_page_nothing(domain, monkeypatch, caplog):
+    def down(*_, **__):
+        raise OSError("no broker")
+
+    monkeypatch.setattr(bell, "threading", Now)
+    monkeypatch.setattr(tasks.check, "apply_async", down)
+    bell.check(domain.pk)
+    assert "the timetable tells it later" in caplog.text
+
+
+def test_what_others_did_with_a_domain_before_is_not_told_to_a_customer(client, customer, operator):
+    server = ServerFactory()
+    server.people.add(customer)
+    OwnSmarthostFactory(server=server, sending_domain="mine.example")
+    domains.collect()
+    mine = Domain.objects.get(name="mine.example")
+    checked(mine, Report("mine.example", (Finding("spf", "ok", "present", "Secret Provider may send."),)))
+    checked(mine, GOOD)
+    for person, told in ((customer, False), (operator, True)):
+        client.force_login(person)
+        page = client.get(reverse("domains:domain", args=["mine.example"])).content.decode()
+        assert ("Secret Provider" in page) is told
 
 
 def test_a_page_that_is_read_writes_nothing(client, administrator, domain):
@@ -395,7 +430,7 @@ def test_the_page_has_every_form_of_a_record_and_says_where_selectors_are(client
 
 
 def test_checking_all_reaches_only_what_may_be_seen(client, customer, operator, domain, rung, monkeypatch):
-    monkeypatch.setattr(tasks.work, "delay", lambda: rung.append("work"))
+    monkeypatch.setattr(tasks.work, "apply_async", lambda *_, **__: rung.append("work"))
     for person in (customer, operator):
         client.force_login(person)
         assert client.post(reverse("domains:check-all")).status_code == 404
