@@ -145,7 +145,7 @@ def _fill(smarthost: Smarthost, new: Values, *, wipe: bool = False) -> None:
 def _remember(old: Smarthost, new: Values, before: Values) -> None:
     """Keeps the sign-in that is being replaced, or forgets the one kept before where it is no longer for this server,
     port and encryption: it must never be sent elsewhere."""
-    here = values.keeps_password(old, replace(new, username=old.username))
+    here = old.port == new.port and values.keeps_password(old, replace(new, username=old.username))
     ignored = {"note": "", "password": None, "iam_secret": False, "username": ""}
     same = replace(before, **ignored) == replace(new, **ignored)
     if new.password is not None and here and (replaced := _password(old)) is not None:
@@ -181,7 +181,8 @@ def _same(current: Smarthost, new: Values) -> bool:
 def _moved(known: Smarthost) -> str:
     return (
         f"The stored password belongs to {known.username or 'no user'} at {known.host}:{known.port} and is not used "
-        "for another server, port or user name, or over weaker encryption. Type the password for the new values."
+        "for another server or user name, over weaker encryption, or on another port without a checked certificate. "
+        "Type the password for the new values."
     )
 
 

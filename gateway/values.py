@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, replace
 from gateway.models import Smarthost
 from servers.remote.secret import Secret
 
-# A stored password is meant for one account at one endpoint and is sent nowhere else (faults.md T29).
-ENDPOINT = ("host", "port", "username")
+# A stored password is meant for one account at one host and is sent nowhere else (faults.md T29).
+ACCOUNT = ("host", "username")
 FREE = ("sending_domain", "helo_name", "root_address", "note")  # what no preset decides
 
 
@@ -55,8 +55,10 @@ def of(smarthost: Smarthost) -> Values:
 
 
 def keeps_password(old: Smarthost, new: Values) -> bool:
-    """Whether `old`'s password may be used with `new`: same account, same endpoint, encryption no weaker."""
-    if any(getattr(old, name) != getattr(new, name) for name in ENDPOINT):
+    """Whether `old`'s password may be used with `new`: same host, same user name, encryption no weaker. Another port
+    may belong to somebody else on that host, so a checked certificate must say that it does not."""
+    if any(getattr(old, name) != getattr(new, name) for name in ACCOUNT):
         return False
     weaker = (new.tls == "none" and old.tls != "none") or (old.verify_certificate and not new.verify_certificate)
-    return old.has_password and not weaker
+    proved = new.tls != "none" and new.verify_certificate
+    return old.has_password and not weaker and (old.port == new.port or proved)

@@ -17,13 +17,15 @@ class SecretInput(forms.PasswordInput):
 
 
 class SecretField(forms.CharField):
-    """Byte-exact text. Blank means "keep what is stored": `cleaned_data` then holds "". `is_set` is for the hint.
+    """Byte-exact text. Blank means "keep what is stored": `cleaned_data` then holds "". `is_set` is for the hint, which
+    `kept` words where there are conditions.
 
     form.fields["password"].is_set = row.password is not None
     """
 
     widget = SecretInput
     is_set: bool | None = None
+    kept = "Leave blank to keep it."
 
     def __init__(self, **kwargs):
         super().__init__(**{"required": False, "strip": False, **kwargs})
@@ -49,7 +51,7 @@ def dress(bound: BoundField, hint: str = "", label: str = "") -> dict:
     hint = hint or str(bound.help_text or "")
     is_set = getattr(bound.field, "is_set", None)
     if is_set is not None:
-        hint = f"{hint} Leave blank to keep it.".strip() if is_set else hint
+        hint = f"{hint} {bound.field.kept}".strip() if is_set else hint
     described = [f"{ident}_helptext"] if hint else []  # Django's own names for these two
     described += [f"{ident}_error"] if bound.errors else []
     attrs = {"aria-describedby": " ".join(described)} if described else {}

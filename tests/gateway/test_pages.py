@@ -165,15 +165,26 @@ def test_altered_fields_beside_the_endpoint_keep_the_default_password(administra
     assert (own.server, own.password, own.confidential) == (server, Secret(SECRET), True)
 
 
-@pytest.mark.parametrize(
-    "change", [{"host": "evil.example.net"}, {"port": "2525"}, {"username": "x"}, {"verify_certificate": ""}]
-)
+@pytest.mark.parametrize("change", [{"host": "evil.example.net"}, {"username": "x"}, {"verify_certificate": ""}])
 def test_an_altered_endpoint_never_gets_the_default_password(change, administrator_client, server, default):
     loaded = {**_shown(default), "provider": "own:generic", "password_from": default.pk, **change}
     answer = administrator_client.post(page("install", server), loaded)
     assert answer.status_code == 422
     assert "is not used for another server" in answer.content.decode()
     assert not Gateway.objects.filter(server=server).exists()
+
+
+def test_another_port_of_own_values_asks_for_no_password(administrator_client, server, administrator):
+    new = Values(host="smtp.example.com", username="relay", password=Secret(SECRET), sending_domain="example.com")
+    mine = smarthosts.own(server, new, by=administrator)
+    GatewayFactory(server=server, wanted=mine, working=True)
+    text = administrator_client.get(services(server)).content.decode()
+    assert "Leave blank to keep it for this server and user name." in text
+    typed = {**_shown(mine), "provider": f"own:{mine.preset}", "port": "2525", "password": ""}
+    assert administrator_client.post(page("install", server), typed).status_code == 302
+    wanted = Gateway.objects.get(server=server).wanted
+    assert (wanted.port, wanted.password) == (2525, Secret(SECRET))
+    assert administrator_client.post(page("install", server), typed | {"host": "evil.example.net"}).status_code == 422
 
 
 @pytest.mark.parametrize("role", ["operator", "customer"])

@@ -92,13 +92,31 @@ def test_a_password_postfix_cannot_carry_is_refused(password, administrator):
     assert set(error.value.message_dict) == {"password"}
 
 
-@pytest.mark.parametrize("change", [{"host": "evil.example.net"}, {"port": 2525}, {"username": "someone"}])
+@pytest.mark.parametrize("change", [{"host": "evil.example.net"}, {"username": "someone"}])
 def test_a_changed_endpoint_wipes_the_password(change, administrator):
     smarthost = SmarthostFactory(username="relay")
     new = replace(values.of(smarthost), **change)
     changed, wiped = smarthosts.change(smarthost, smarthost.name, new, by=administrator)
     assert wiped
     assert Smarthost.objects.get(pk=changed.pk).password is None
+
+
+@pytest.mark.parametrize("port, tls", [(2525, "starttls"), (465, "implicit")])
+def test_another_port_of_the_same_host_keeps_the_password(port, tls, administrator):
+    """What a diagnosis proposes is applied without the password, which nobody may have at hand."""
+    smarthost = SmarthostFactory(password=Secret("canary-kept"))
+    new = replace(values.of(smarthost), port=port, tls=tls)
+    changed, wiped = smarthosts.change(smarthost, smarthost.name, new, by=administrator)
+    assert not wiped and Smarthost.objects.get(pk=changed.pk).password == Secret("canary-kept")
+    own = smarthosts.own(ServerFactory(), replace(new, port=2587, tls="starttls"), by=administrator, known=smarthost)
+    assert (own.port, own.password) == (2587, Secret("canary-kept"))
+
+
+@pytest.mark.parametrize("weak", [{"verify_certificate": False}, {"tls": "none"}])
+def test_another_port_that_proves_nothing_gets_no_password(weak, administrator):
+    """On a shared host anybody may listen on a high port; without a checked certificate that may be who answers."""
+    smarthost = SmarthostFactory(port=25, **weak)
+    assert smarthosts.change(smarthost, smarthost.name, replace(values.of(smarthost), port=2525), by=administrator)[1]
 
 
 @pytest.mark.parametrize("change", [{"verify_certificate": False}, {"tls": "none"}])
