@@ -1,8 +1,8 @@
-"""python -m benchmarks: everything issue 3 asks to be measured, in one run. `make bench` prepares what it needs.
+"""python -m benchmarks: everything issues 3 and 4 ask to be measured, in one run. `make bench` prepares what it needs.
 
 --servers 20 50     sizes; the first gets every job, the others reconfigure and nothing-to-change
 --rounds 3          of each tool and job, interleaved
---only reconfigure,unchanged,test,install,engine,pages
+--only reconfigure,unchanged,test,install,engine,pages,looks
 --quick             a smoke run: 3 servers, one round, no file is written
 """
 
@@ -33,6 +33,8 @@ ROOT = HERE.parent
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "pictures" / "speed.svg"
 EXTRA = ("engine", "pages")
+LOOKS = "looks"  # has a part of the page to itself, written whenever it was measured
+MARKS = {"real-servers": "measured", LOOKS: LOOKS}  # raw rows -> part of the page
 RTT = round(2000 * DELAY)
 INSTALLS = 10  # servers of the fresh install: each costs three CPU-seconds of apt and dpkg per tool
 # Seconds on two cores of one round of all tools, per server and per round; for the estimate alone.
@@ -122,19 +124,33 @@ def extras(names: list[str], quick: bool, say) -> tuple[list[Target], list[str]]
     return found, failures
 
 
-def page(found: list[results.Middle], judged: list[Target], failures: list[str], about: dict) -> str:
-    parts = [
+def said(about: dict) -> str:
+    return (
         f"Measured {about['when']} at {about['commit']}: {about['cores']} cores, Linux {about['kernel']}, "
         f"Python {about['python']}, Django {about['django']}, paramiko {about['paramiko']}. The servers share these "
-        "cores, so their own CPU is part of every wall time: read the ratios, not the seconds.",
-        "### Targets of issue 3",
-        results.target_table(judged),
-        "### Every tool",
-        results.measured_table(found),
-    ]
+        "cores, so their own CPU is part of every wall time: read the ratios, not the seconds."
+    )
+
+
+def page(found: list[results.Middle], judged: list[Target], failures: list[str], about: dict) -> str:
+    parts = [said(about), "### Targets of jobs, worker and pages", results.target_table(judged)]
+    parts += ["### Every tool", results.measured_table(found)]
     if failures:
         parts += ["### What failed in this run", "\n".join(f"- {text}" for text in failures)]
     return "\n\n".join(parts)
+
+
+def looks_page(judged: list[Target], about: dict) -> str:
+    return "\n\n".join([said(about), "### Targets of looks", results.target_table(judged)])
+
+
+def keep(name: str, text: str, raw: dict) -> Path:
+    """Writes the part of the page and the rows it was made of. Gives the file of the rows."""
+    file = HERE / "results" / f"{name}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(raw, indent=1) + "\n")
+    PAGE.write_text(results.between(PAGE.read_text(), MARKS[name], text))
+    return file
 
 
 def draw(file: Path) -> None:
@@ -145,11 +161,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--servers", type=int, nargs="+", default=[20, 50])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default=",".join((*JOBS, *EXTRA)), help="comma-separated")
+    parser.add_argument("--only", default=",".join((*JOBS, *EXTRA, LOOKS)), help="comma-separated")
     parser.add_argument("--quick", action="store_true")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
-    if unknown := set(chosen.only) - {*JOBS, *EXTRA}:
+    if unknown := set(chosen.only) - {*JOBS, *EXTRA, LOOKS}:
         parser.error(f"not a job: {', '.join(sorted(unknown))}")
     if chosen.quick:
         chosen.servers, chosen.rounds = [3], 1
@@ -171,21 +187,23 @@ def main() -> int:
         return 1
     rows, failures = compete(chosen.servers, chosen.rounds, jobs, say) if jobs else ([], [])
     more, broken = extras([name for name in EXTRA if name in chosen.only], chosen.quick, say)
+    looks, lost = extras([LOOKS] if LOOKS in chosen.only else [], chosen.quick, say)
     found = results.middles(rows)
     notes = json.loads((HERE / "reasons.json").read_text())
-    judged = results.explained([*results.targets(found), *more], notes)
+    judged, looked = (results.explained(some, notes) for some in ([*results.targets(found), *more], looks))
     failures += broken
-    text = page(found, judged, failures, machine())
-    console.print(Markdown(text))
-    whole = set(chosen.only) == {*JOBS, *EXTRA} and not chosen.quick
-    if whole:
-        file = HERE / "results" / "real-servers.json"
-        file.parent.mkdir(exist_ok=True)
-        raw = {"machine": machine(), "rows": results.documents(rows), "targets": results.documents(judged)}
-        file.write_text(json.dumps(raw, indent=1) + "\n")
-        PAGE.write_text(results.between(PAGE.read_text(), "measured", text))
-        draw(file)
+    about = machine()
+    text, looks_text = page(found, judged, failures, about), looks_page(looked, about)
+    for shown in (text if judged or failures else "", looks_text if looked else ""):
+        console.print(Markdown(shown))
+    if {*JOBS, *EXTRA} <= set(chosen.only) and not chosen.quick:
+        raw = {"machine": about, "rows": results.documents(rows), "targets": results.documents(judged)}
+        draw(file := keep("real-servers", text, raw))
         say(f"Written: {PAGE.relative_to(ROOT)}, {PICTURE.relative_to(ROOT)}, {file.relative_to(ROOT)}")
+    if looked and not chosen.quick:
+        file = keep(LOOKS, looks_text, {"machine": about, "targets": results.documents(looked)})
+        say(f"Written: {PAGE.relative_to(ROOT)}, {file.relative_to(ROOT)}")
+    failures += lost
     for failure in failures:
         say(f"Failed: {failure}")
     return 1 if failures else 0

@@ -46,7 +46,7 @@ class Middle:
 
 @dataclass(frozen=True)
 class Target:
-    """What was measured against what issue 3 asks. note: why it is out of reach, found by a profile."""
+    """What was measured against what was asked. note: why it is out of reach, found by a profile."""
 
     name: str
     target: str
@@ -154,8 +154,9 @@ def explained(judged: Iterable[Target], reasons: dict[str, str]) -> list[Target]
     """Targets that were not met with the reason a profile found: {pattern of names: reason}."""
     found = []
     for row in judged:
-        note = next((text for pattern, text in reasons.items() if re.search(pattern, row.name)), "")
-        found.append(replace(row, note=note) if row.met is False and not row.note else row)
+        reason = next((text for pattern, text in reasons.items() if re.search(pattern, row.name)), "")
+        note = "; ".join(filter(None, (row.note, reason)))
+        found.append(replace(row, note=note) if row.met is False else row)
     return found
 
 

@@ -1,8 +1,13 @@
 """What `make bench` makes of its rows: medians, ratios, targets. Nothing here measures."""
 
+from dataclasses import replace
+
 import pytest
 
+from benchmarks.__main__ import MARKS, PAGE, looks_page
 from benchmarks.results import Row, Target, between, explained, measured_table, middles, target_table, targets
+
+ABOUT = ("when", "commit", "cores", "kernel", "python", "django", "paramiko")
 
 
 def row(
@@ -53,6 +58,8 @@ def test_a_target_out_of_reach_stays_with_its_reason():
     missed, met = Target("Reconfigure: wall", "≤ 1", 2.0, "×", False), Target("Reconfigure: CPU", "≤ 1", 0.5, "×", True)
     first, second = explained([missed, met], {"Reconfigure": "apt waits"})
     assert "**not met**: apt waits" in target_table([first]) and second.note == ""
+    (noted,) = explained([replace(missed, note="2 rounds")], {"Reconfigure": "apt waits"})
+    assert noted.note == "2 rounds; apt waits"
 
 
 def test_what_nobody_asked_for_is_neither_met_nor_missed():
@@ -65,3 +72,17 @@ def test_only_the_marked_part_of_the_page_is_written():
     assert between(page, "measured", "new\n") == "# Ours\n<!-- measured -->\nnew\n<!-- /measured -->\nmore\n"
     with pytest.raises(ValueError, match="measured"):
         between("# Ours\n", "measured", "new")
+
+
+def test_the_page_has_a_place_for_every_part_that_is_written():
+    text = PAGE.read_text()
+    for mark in MARKS.values():
+        other = next(one for one in MARKS.values() if one != mark)
+        written = between(text, mark, "new")
+        assert f"<!-- {mark} -->\nnew\n<!-- /{mark} -->" in written
+        assert f"<!-- {other} -->\nnew" not in written
+
+
+def test_a_part_that_could_not_be_measured_says_why_and_is_no_miss():
+    missing = Target("diagnosis", "", "not measured", "", None, "not root")
+    assert "| not measured  | –: not root |" in looks_page([missing], dict.fromkeys(ABOUT, "1"))
