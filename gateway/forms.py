@@ -50,7 +50,6 @@ class ValuesForm(forms.ModelForm):
                 self.fields[name].required = False
         self.fields["tls"].choices = [BY_PORT, *Tls.choices]
         self.fields["password"].is_set = bool(stored and stored.has_password)
-        self.fields["password"].kept = "Leave blank to keep it for this server and user name."
         self.initial = self._suggested() | (self._shown(stored) if stored else {}) | self.initial
         self._dress()
 
@@ -85,8 +84,12 @@ class ValuesForm(forms.ModelForm):
         if rules.token_twice(preset):
             fields["username"].help_text += " Blank: the token below is used for both."
         if preset.regions:
-            fields["region"].widget = forms.Select(choices=list(preset.regions.items()))
-        hidden = {"region"} if not preset.regions else {"host"}
+            gone = {self.initial["region"]: f"{self.initial['region']}, which is not known any more"}
+            regions = preset.regions | {slug: label for slug, label in gone.items() if slug not in preset.regions}
+            fields["region"].widget = forms.Select(choices=list(regions.items()))
+            fields["host"].help_text = "Not the region's own server. Blank: that one."
+        apart = self.initial["host"] not in ("", *preset.hosts())  # saved before the preset was changed
+        hidden = {"region"} if not preset.regions else set() if apart else {"host"}
         hidden |= {"username", "password"} if preset.auth == "none" else set()
         hidden |= {"verify_certificate"} if not preset.tls_possible else set()
         hidden |= {"iam_secret"} if preset.slug != "ses" else set()

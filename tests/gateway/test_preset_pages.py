@@ -179,3 +179,36 @@ def test_the_forms_show_what_was_changed(administrator_client):
     page = text(administrator_client.get(reverse("servers:services", args=[server.pk]), {"provider": "own:sendgrid"}))
     assert 'value="smtp.relay.example.com"' in page and "Ask IT first." in page
     assert reverse("smarthosts:preset", args=["sendgrid"]) in page
+
+
+def test_an_account_of_a_region_is_edited_without_moving_to_another_server(administrator_client):
+    """The password would be wiped with it: it is never sent to another server."""
+    account = SmarthostFactory(preset="ses", region="eu-west-1", host="email-smtp.eu-west-1.amazonaws.com")
+    url = reverse("smarthosts:edit", args=[account.pk])
+    assert 'name="host"' not in administrator_client.get(url).content.decode()
+    overrides.change("ses", {"host": "smtp.{region}.relay.example.com"}, by=None)
+    page = administrator_client.get(url).content.decode()
+    assert 'value="email-smtp.eu-west-1.amazonaws.com"' in page
+    data = {"preset": "ses", "name": "New name", "port": "587", "username": account.username, "region": "eu-west-1"}
+    data |= {"verify_certificate": "on", "sending_domain": account.sending_domain}
+    administrator_client.post(url, data | {"host": account.host})
+    account.refresh_from_db()
+    assert (account.name, account.host, account.has_password) == (
+        "New name",
+        "email-smtp.eu-west-1.amazonaws.com",
+        True,
+    )
+    administrator_client.post(url, data | {"host": ""})
+    account.refresh_from_db()
+    assert (account.host, account.has_password) == ("smtp.eu-west-1.relay.example.com", False)
+
+
+def test_a_region_that_is_taken_back_is_not_exchanged_for_another_one(administrator_client):
+    overrides.change("ses", {"regions": {"eu-south-1": ["Europe (Milan)", "eu-south-1"]}}, by=None)
+    account = SmarthostFactory(preset="ses", region="eu-south-1", host="email-smtp.eu-south-1.amazonaws.com")
+    overrides.reset("ses", by=None)
+    url = reverse("smarthosts:edit", args=[account.pk])
+    page = administrator_client.get(url).content.decode()
+    assert '<option value="eu-south-1" selected>eu-south-1, which is not known any more</option>' in page
+    data = {"preset": "ses", "name": account.name, "port": "587", "username": account.username, "region": "eu-south-1"}
+    assert "has no SMTP server in this region" in text(administrator_client.post(url, data | {"host": account.host}))
