@@ -27,12 +27,12 @@ def sender(preset: Preset, use: Use | None = None) -> Sender:
     """Pure. A provider that is signed in to hands mail on from its own address; so do relays, but not always."""
     region = (use.region if use else "") or preset.default_region
     found = Sender(preset.label, preset.dns, region, preset.slug)
-    if use is None or not use.unsigned or preset.auth == "required":
+    if preset.auth == "required" or (use and not use.unsigned) or (use is None and preset.auth != "none"):
         return found
     # Direct send goes to the organisation's own mail server; what stands behind an unknown one is not known.
     direct = preset.auth == "none" and preset.from_policy == "tenant_only"
     counts = {"unsigned": True, "delivers": direct or preset.dns is None, "needs_helo": preset.needs_helo}
-    return replace(found, **counts, origins=use.origins, more=use.more)
+    return replace(found, **counts, **({"origins": use.origins, "more": use.more} if use else {}))
 
 
 def uses(domain: str) -> tuple[Use, ...]:

@@ -59,6 +59,8 @@ def names(
     asked = [(domain, "TXT"), (domain, "MX"), (f"_mta-sts.{domain}", "TXT"), (f"_smtp._tls.{domain}", "TXT")]
     asked += [(f"{key}._domainkey.{domain}", "TXT") for key in keys]
     asked += [(f"_dmarc.{name}", "TXT") for name in dmarc.steps(domain)]
+    servers = {name for sender in senders for one in sender.origins for name in (one.address, one.helo)}
+    asked += [(name, kind) for name in sorted(servers) if valid_name(name) for kind in ("A", "AAAA")]
     return asked + blocklists.questions(scope.lists, domain, by_list(domain) or domain)
 
 

@@ -67,11 +67,11 @@ def _bits(kind: str, raw: bytes) -> int:
 
 def expected(senders: Sequence[Sender]) -> list[str]:
     """The selectors that will be looked for."""
-    found = [one.selector for sender in senders if sender.dns for one in sender.dns.dkim]
+    found: list[str] = []
     for sender in senders:
         own = selectors.of(sender.slug)
-        if own and sender.dns and not sender.dns.dkim:
-            found += own.guesses
+        if sender.dns and (own is None or own.signs):
+            found += [one.selector for one in sender.dns.dkim] or (own.guesses if own else ())
     return found
 
 
@@ -87,6 +87,11 @@ def judge(
     signs: dict[str, bool | None] = {}
     for sender in senders:
         if not sender.dns:
+            continue
+        if (known := selectors.of(sender.slug)) and not known.signs:
+            what = f"Mail through {sender.label} bears no DKIM signature: nobody on the way signs it."
+            judged.append((Finding("dkim", OK, "optional", what), None))
+            signs[sender.label] = False
             continue
         if sender.dns.dkim:
             own = [_key(domain, _filled(one, domain, sender), lookup, sender.label) for one in sender.dns.dkim]

@@ -178,7 +178,10 @@ def _alignment(domain: str, policy: Policy, senders: Sequence[Sender], signs, sa
             findings.append(said(OK, "present", what))
         elif by_spf:
             what = f"Mail through {sender.label} passes DMARC by SPF alone, which forwarding breaks."
-            findings.append(said(WARN, "present", what, hint="A working DKIM key makes it survive."))
+            hint = "A working DKIM key makes it survive."
+            if by_key is False and sender.unsigned:
+                hint = "Nobody signs it; mail sent through a provider with a sign-in survives."
+            findings.append(said(WARN, "present", what, hint=hint))
         elif by_key is False:
             what = f"Mail from {domain} through {sender.label} fails DMARC: no key signs for the domain."
             hint = f"Publish the DKIM records: the envelope of {sender.label}'s mail is another domain."

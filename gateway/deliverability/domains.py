@@ -64,7 +64,7 @@ def sender(slug: str) -> Sender:
 def own_selectors(domain: str) -> list[tuple[str, knowledge.Own]]:
     """(label, where to read them) of the providers whose accounts have selectors of their own."""
     found = ((sender.label, knowledge.of(sender.slug)) for sender in senders(domain))
-    return [(label, own) for label, own in found if own]
+    return [(label, own) for label, own in found if own and own.signs]
 
 
 def look(

@@ -13,11 +13,12 @@ _DATA = Path(__file__).parent / "data" / "selectors.toml"
 class Own:
     """page, where: where the provider shows them. example: what they look like, in words. like: their shape, when no
     other provider's have it. guesses: names worth a question. leads_to: ends of their CNAMEs' targets. target: where
-    such a CNAME points; may hold `{selector}`."""
+    such a CNAME points; may hold `{selector}`. signs: False where nobody on the way signs; nothing else is set then."""
 
-    page: str
-    where: str
-    example: str
+    page: str = ""
+    where: str = ""
+    example: str = ""
+    signs: bool = True
     like: str = ""
     guesses: tuple[str, ...] = ()
     leads_to: tuple[str, ...] = ()

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.deliverability import blocklists, listings
+from gateway.deliverability import blocklists, domains, listings
 from gateway.deliverability.answers import FOUND, NXDOMAIN, Answer
 from gateway.deliverability.domains import organisation
 from gateway.deliverability.findings import Finding, Report
+from gateway.deliverability.resolver import Asking
+from tests.gateway.deliverability.nameserver import Server, resolver_at, running
+from tests.gateway.deliverability.test_resolver import text
 from tests.gateway.deliverability.zone import Zone
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "dns" / "blocklists.yml"
@@ -78,6 +81,26 @@ def test_a_silent_list_is_asked_once_however_many_addresses_there_are():
     addresses = {f"198.51.100.{n}": ("web",) for n in range(10)}
     listings.of_addresses(addresses, LISTS, lookup, delivers=True)
     assert len(set(lookup.asked)) == len([one for one in LISTS if one.of == "address"])
+
+
+DBL = """
+$TTL 60
+@ IN SOA ns host 1 60 60 60 60
+@ IN NS ns
+ns IN A 127.0.0.1
+dbltest.com IN A 127.0.1.2
+example.com IN A 127.0.1.4
+"""
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_lists_are_asked_over_the_wire_and_not_where_that_is_turned_off(settings, wanted):
+    settings.BLOCKLISTS = wanted
+    with running(Server({"dbl.spamhaus.org": DBL, "example.com": text("127.0.0.1")})) as server:
+        report = domains.look("example.com", (), (), Asking("example.com", resolver_at(server)))
+    found = [f for f in report.findings if f.area == "blocklist"]
+    assert any("Spamhaus DBL: it is used for phishing" in f.what for f in found) is wanted
+    assert bool(found) is any("spamhaus" in name for name in server.asked) is wanted
 
 
 def test_the_data_names_only_lists_that_live():
