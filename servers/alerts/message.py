@@ -30,7 +30,7 @@ class Message:
     def body(self) -> str:
         lines = [f"{_PREFIX[self.event]}{self.title}", ""]
         if self.hint and self.event != "closed":
-            lines += [f"What to do: {self.hint}", ""]
+            lines += [self.hint, ""]
         if self.names:
             more = self.count - len(self.names)
             lines.append("Servers: " + ", ".join(self.names) + (f" and {more} more" if more > 0 else ""))

@@ -109,6 +109,19 @@ def test_a_changed_host_key_is_serious_and_ends_when_a_person_accepts_or_refuses
     assert not Alert.objects.open().exists()
 
 
+def test_a_changed_host_key_is_told_for_as_long_as_the_server_is_blocked():
+    """The old key alone releases nothing: whoever stood in between may come back."""
+    server = factories.ServerFactory()
+    blocked(server)
+    hostkeys.watch()
+    pin = trust.pinned(server)
+    trust.offer_host_keys(server, [PinnedKey(pin.kind, pin.body)])
+    hostkeys.watch()
+    assert Alert.objects.open().get().kind == "host-key-changed"
+    server.refresh_from_db()
+    assert server.reach == "key-changed"
+
+
 def test_watching_host_keys_costs_two_readings(django_assert_num_queries):
     blocked(factories.ServerFactory())
     hostkeys.watch()
