@@ -132,7 +132,7 @@ def _sentences(preset: Preset, servers: int, divisor: int) -> tuple[str, ...]:
         )
     elif known.connections and servers > known.connections:
         said.append(
-            f"{servers} servers that send at the same moment still open more than {known.connections} connections: "
+            f"{servers} servers that send at the same moment may still open more than {known.connections} connections: "
             "mail waits and is tried again. Use several accounts, or a provider for application mail."
         )
     elif delay and (_per_minute(known) or 0) > 60 * divisor:

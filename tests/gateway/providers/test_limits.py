@@ -47,7 +47,7 @@ def test_three_servers_read_what_is_left_for_each():
 def test_more_servers_than_connections_are_told_that_mail_waits():
     assert share(M365, 4).sentences[1:] == (
         "4 servers share it: each may hand over one message every 8 seconds and have 2,500 a day.",
-        "4 servers that send at the same moment still open more than 3 connections: mail waits and is tried again. "
+        "4 servers that send at the same moment may still open more than 3 connections: mail waits and is tried again. "
         "Use several accounts, or a provider for application mail.",
     )
 
