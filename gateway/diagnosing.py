@@ -11,6 +11,7 @@ from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
 from gateway.proof import Proof, Stage, prove
 from gateway.proof.scene import Scene, look
+from servers import checking
 from servers.jobs.run import Conclusion, Run
 from servers.remote.errors import LimitReached
 from servers.remote.host import Limits
@@ -69,6 +70,7 @@ class _Diagnosis:
         relay = self._relay
         with self._run.step("ports", "Look the name up and try its ports") as step:
             host = self._run.connect()
+            checking.cloud(self._run.server, host)
             scene = look(host, relay.host)
             forbid = proving.refusal(self._run, self._smarthost)
             for address in scene.addresses if forbid else ():

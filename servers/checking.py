@@ -13,10 +13,10 @@ from servers.jobs import launch
 from servers.jobs.models import Job
 from servers.jobs.run import Conclusion, Run, rest
 from servers.models import HostKey, Server
-from servers.remote import clean
+from servers.remote import clean, facts
 from servers.remote.errors import HostKeyUnknown
 from servers.remote.facts import ServerFacts
-from servers.remote.host import PinnedKey, RemoteError
+from servers.remote.host import Host, PinnedKey, RemoteError
 
 CHECK = "server.check"
 _STAGE_OF = {"name": "name", "connect-timeout": "tcp", "connect-refused": "tcp", "no-route": "tcp"}
@@ -35,6 +35,15 @@ def live(server: Server) -> Job | None:
 
 def last(server: Server) -> Job | None:
     return server.jobs.filter(action=CHECK).first()
+
+
+def cloud(server: Server, host: Host) -> str:
+    """Whose cloud it stands in, "" unknown. Asks the server where no check has looked since clouds are known."""
+    if not server.cloud and "cloud" not in server.findings.get("facts", {}):
+        server.cloud = facts.parse_server(host.run(facts.cloud_script()).stdout).cloud
+        if server.cloud:
+            Server.objects.filter(pk=server.pk).update(cloud=server.cloud)
+    return server.cloud
 
 
 def run(run: Run) -> Conclusion:
@@ -67,12 +76,12 @@ class Found:
         text = self.run.masked(clean.line(text))[:500]
         self.stages.append({"slug": slug, "title": title, "state": state, "text": text, "hint": hint})
 
-    def learn(self, facts: ServerFacts) -> None:
-        known = {"debian": "Debian", "ubuntu": "Ubuntu"}.get(facts.os_id, facts.os_id)
-        told = {"os": f"{known} {facts.version}", "name": facts.name, "arch": facts.arch, "hostname": facts.hostname}
+    def learn(self, seen: ServerFacts) -> None:
+        known = {"debian": "Debian", "ubuntu": "Ubuntu"}.get(seen.os_id, seen.os_id)
+        told = {"os": f"{known} {seen.version}", "name": seen.name, "arch": seen.arch, "hostname": seen.hostname}
         self.facts = {name: self.run.masked(clean.line(text)).strip()[:200] for name, text in told.items()}
-        self.facts["memory"] = facts.memory
-        self.cloud = facts.cloud
+        self.facts |= {"memory": seen.memory, "cloud": seen.cloud}
+        self.cloud = seen.cloud
 
     @property
     def failure(self) -> dict | None:
@@ -149,8 +158,8 @@ def _offered(server: Server) -> list[PinnedKey]:
 def _keep(server: Server, found: Found) -> None:
     """Onto the row, unless a person moved the server elsewhere meanwhile. A block is never lifted here."""
     same = Server.objects.filter(pk=server.pk, address=server.address, port=server.port, user=server.user)
-    facts = found.facts or server.findings.get("facts", {})
-    noted = {"findings": {"stages": found.stages, "facts": facts}, "checked_at": timezone.now()}
+    known = found.facts or server.findings.get("facts", {})
+    noted = {"findings": {"stages": found.stages, "facts": known}, "checked_at": timezone.now()}
     noted |= {"misses": 0, "missed_since": None}  # the regular looks count anew from what a person saw
     if found.cloud is not None:
         noted["cloud"] = found.cloud

@@ -47,6 +47,8 @@ def change(server: Server, *, by: User | str | None, **values) -> Server:
         before = _visible(server)
         if any(name in values and values[name] != getattr(server, name) for name in _PLACE):
             values = dict.fromkeys(SECRETS) | values
+            server.cloud = ""
+            server.findings.get("facts", {}).pop("cloud", None)  # nobody has looked there yet
             if server.reach != Server.Reach.KEY_CHANGED:
                 server.reach = Server.Reach.UNKNOWN
         for name, value in values.items():

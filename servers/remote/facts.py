@@ -121,6 +121,11 @@ def server_script() -> str:
     return section_script(SERVER)
 
 
+def cloud_script() -> str:
+    """As much of it as tells the cloud."""
+    return section_script({name: SERVER[name] for name in ("container", "dmi")})
+
+
 def parse_server(stdout: bytes) -> ServerFacts:
     """Tolerant: what a server does not say stays empty."""
     texts = {name: clean.text(content) for name, content in sections(stdout).items()}
