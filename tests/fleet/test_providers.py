@@ -200,6 +200,44 @@ def test_an_answer_to_the_message_can_stay_out(fleet: Fleet, bad_provider: BadPr
     assert len(bad_provider.seen("stalls", "message")) == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "start"), [("webserver", b"HTTP/1.1 400"), ("hugebanner", b"222"), ("endless", b"220-")]
+)
+def test_not_everything_that_greets_speaks_smtp(bad_provider: BadProvider, fault: str, start: bytes) -> None:
+    heard = b""
+    with socket.create_connection((str(bad_provider.addresses[fault]), 587), timeout=5) as connection:
+        while len(heard) < (100_000 if FAULTS[fault].flood else 20):
+            heard += connection.recv(65536)
+    assert heard.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("terminal", b"\x1b[31mno"),
+        ("garbage", b"\xff\xfe\x80"),
+        ("echoes", b"se:cret is not the password, nor is AG1l"),
+    ],
+)
+def test_hostile_words_are_sent_as_they_are(fleet: Fleet, bad_provider: BadProvider, fault: str, words: bytes) -> None:
+    with session(fleet, bad_provider.host(fault), bad_provider.addresses[fault]) as client:
+        assert words in sign_in(client, "me", "se:cret")[1]
+
+
+def test_a_log_line_is_forged_with_the_true_queue_id(fleet: Fleet, bad_provider: BadProvider) -> None:
+    with session(fleet, bad_provider.host("forges"), bad_provider.addresses["forges"]) as client:
+        sign_in(client, "me", "secret")
+        client.mail("app@example.org")
+        client.rcpt("you@far.example")
+        code, text = client.data(b"Received: by web-1 (Postfix, from userid 0) id 4jWy0W4CDDzR7\r\n\r\nbody\r\n")
+    assert code == 554 and b"\x0bNov 21 10:00:00 web-1 postfix/smtp[4242]: 4jWy0W4CDDzR7: to=<you@far.example>" in text
+
+
+def test_a_connection_can_end_after_the_greeting(bad_provider: BadProvider) -> None:
+    with socket.create_connection((str(bad_provider.addresses["hangsup"]), 587), timeout=5) as connection:
+        assert connection.makefile("rb").read().startswith(b"220 ")
+
+
 def test_a_closed_port_refuses(bad_provider: BadProvider) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((str(bad_provider.closed), 587), timeout=2)
