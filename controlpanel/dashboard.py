@@ -39,7 +39,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return page.render(request, "dashboard.html", context)
 
 
-def _now(user: User, counts: dict[str, int]) -> dict:
+def _now(user: User, counts: dict) -> dict:
     going, last = glance.batches(user)
     pause = pauses.current()
     return {
@@ -48,6 +48,7 @@ def _now(user: User, counts: dict[str, int]) -> dict:
         "alerts": Alert.objects.visible_to(user).open().count(),
         "numbers": glance.numbers(counts),
         "bar": glance.bar(counts),
+        "seen": glance.seen(counts),
         "needing": glance.needing(user) if counts[glance.NEEDS] else [],
         "needing_count": counts[glance.NEEDS],
         "needing_url": glance.list_of(glance.NEEDS),
@@ -61,7 +62,7 @@ def _now(user: User, counts: dict[str, int]) -> dict:
     }
 
 
-def _first_steps(user: User, counts: dict[str, int]) -> list[dict]:
+def _first_steps(user: User, counts: dict) -> list[dict]:
     """The way to the first working gateway, for those who may walk it; empty once one works."""
     if not may(user, Permission.SETTINGS) or counts["working"]:
         return []

@@ -1,11 +1,14 @@
 """What the front page tells of a fleet, counted in the database: no number reads the servers it counts."""
 
-from django.db.models import Case, Count, QuerySet, Sum, Value, When
+from django.conf import settings
+from django.db.models import Case, Count, Max, QuerySet, Sum, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
+from gateway import gateways
+from gateway.drift import spell
 from gateway.models import Gateway
 from servers.jobs import launch, story, verdicts
 from servers.jobs.discretion import Discretion
@@ -14,7 +17,7 @@ from servers.models import Server
 from servers.standing import shown, standing
 
 STATES = ("working", "failing", "drifted", "absent", "unknown", "checking")
-NEEDS, MAIL = "needs-you", "mail-waits"
+NEEDS, MAIL, UNSEEN = "needs-you", "mail-waits", "unseen"
 SHOWN = 8  # lines of a card; the rest is behind a link
 WAITING_SHOWN = 5
 _URGENCY = (Server.Reach.KEY_CHANGED, Server.Reach.KEY_OFFERED, Server.Reach.FAILED)
@@ -24,16 +27,26 @@ def mine(user: User) -> QuerySet:
     return Server.objects.visible_to(user).live()
 
 
-def counts(user: User) -> dict[str, int]:
-    """{"servers", "queued" (emails), each of STATES, NEEDS and MAIL: servers}, in one statement."""
-    words = {word: Count("pk", filter=standing(word)) for word in (*STATES, NEEDS, MAIL)}
-    found = mine(user).aggregate(servers=Count("pk"), queued=Sum("gateway__queued"), **words)
+def counts(user: User) -> dict:
+    """{"servers", "queued" (emails), "seen_at" (of the server that answered last), each of STATES, NEEDS, MAIL and
+    UNSEEN: servers}, in one statement."""
+    words = {word: Count("pk", filter=standing(word)) for word in (*STATES, NEEDS, MAIL, UNSEEN)}
+    sums = {"queued": Sum("gateway__queued"), "seen_at": Max("gateway__seen_at")}
+    found = mine(user).aggregate(servers=Count("pk"), **sums, **words)
     return found | {"queued": found["queued"] or 0}
 
 
 def numbers(found: dict[str, int]) -> list[dict]:
     """[{"slug", "value", "url"}]: each leads to the list of exactly the servers it counts."""
     return [{"slug": word, "value": found[word], "url": list_of(word)} for word in STATES]
+
+
+def seen(found: dict) -> dict:
+    """{"at", "missing" (servers), "url", "limit" ("1 hour")}: when looks last got an answer, and where they did not for
+    too long. Without regular looks nobody is missing."""
+    missing = found[UNSEEN] if settings.HEALTH_MINUTES else 0
+    limit = spell(gateways.unseen_after().total_seconds())
+    return {"at": found["seen_at"], "missing": missing, "url": list_of(UNSEEN), "limit": limit}
 
 
 def list_of(word: str) -> str:

@@ -1,9 +1,10 @@
 """Verbs on the gateway of one server: what is wanted, and what a look at the server proved."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -27,9 +28,9 @@ WORDS = {
     Gateway.State.DRIFTED: "needs-you",
     Gateway.State.UNKNOWN: "unknown",
 }
-# words beside the six that `in_state` knows: the two ways of "needs-you", and mail that waits
+# words beside the six that `in_state` knows: the two ways of "needs-you", mail that waits, and too long without a look
 FINER = {Gateway.State.BROKEN: "failing", Gateway.State.DRIFTED: "drifted"}
-MAIL_WAITS = "mail-waits"
+MAIL_WAITS, UNSEEN = "mail-waits", "unseen"
 
 
 @dataclass(frozen=True)
@@ -204,16 +205,25 @@ def states(servers: Iterable[Server]) -> dict:
     found = {server.pk: State("absent") for server in servers}
     rows = Gateway.objects.filter(server__in=list(found)).select_related("applied", "wanted").with_live_job()
     for gateway in rows:
-        found[gateway.server_id] = state_of(gateway)
+        seen_at = gateway.seen_at if gateway.installed else None
+        found[gateway.server_id] = replace(state_of(gateway), seen_at=seen_at)
     return found
 
 
+def unseen_after() -> timedelta:
+    """Without an answer for so long, a server counts as not seen lately: two regular looks, an hour at least."""
+    return max(timedelta(hours=1), 2 * timedelta(minutes=settings.HEALTH_MINUTES))
+
+
 def in_state(word: str) -> Q:
-    """Servers that `states` gives this word, as a condition in SQL; FINER and MAIL_WAITS as well."""
+    """Servers that `states` gives this word, as a condition in SQL; FINER, MAIL_WAITS and UNSEEN as well."""
     # One set for the whole statement: a condition that asks for each server's own jobs is asked anew for every count.
     live = Q(pk__in=Gateway.at_work().order_by().values("server"))
     if word == MAIL_WAITS:
         return Q(gateway__queued__gt=0)
+    if word == UNSEEN:
+        late = Q(gateway__seen_at__lt=timezone.now() - unseen_after()) | Q(gateway__seen_at__isnull=True)
+        return late & Q(gateway__applied__isnull=False)
     if word == "checking":
         return live & Q(gateway__isnull=False)
     if word == "unknown":

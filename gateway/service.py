@@ -43,7 +43,7 @@ SERVICE = Service(
     urls="gateway.urls",
     states=gateways.states,
     in_state=gateways.in_state,
-    finer=(*gateways.FINER.values(), gateways.MAIL_WAITS),
+    finer=(*gateways.FINER.values(), gateways.MAIL_WAITS, gateways.UNSEEN),
     bulk=(
         _bulk("install", "Install email gateway", "InstallForm", front=True),
         _bulk("reinstall", "Reinstall and update credentials", "ReinstallForm"),

@@ -3,6 +3,7 @@ Services tab, bulk menu, CLI, job list and audit names read this registry."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -60,10 +61,12 @@ class Action:
 
 @dataclass(frozen=True)
 class State:
-    """`word` is one of the six the panel knows; `detail` one short sentence, which doors show with Discretion."""
+    """`word` is one of the six the panel knows; `detail` one short sentence, which doors show with Discretion.
+    seen_at: when the server itself last showed this, None where nobody looks."""
 
     word: str  # working | absent | needs-you | checking | unknown | paused
     detail: str = ""
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ LOOKS: dict[str, Look] = {
     "checking": Look("Checking", "busy", "loader-2"),
     "unknown": Look("Unknown", "calm", "help-circle"),
     "paused": Look("Paused", "calm", "player-pause"),
-    # narrower words: the ways of "needs you", and mail that waits on a server
+    # narrower words: the ways of "needs you", mail that waits on a server, and a server nobody saw for long
     "failing": Look("Failing", "bad", "alert-triangle"),
     "drifted": Look("Drifted", "bad", "git-compare"),
     "mail-waits": Look("Mail waits", "warn", "hourglass"),
+    "unseen": Look("Not seen lately", "warn", "plug-connected-x"),
     # jobs
     "queued": Look("Queued", "calm", "clock"),
     "running": Look("Running", "busy", "loader-2"),
