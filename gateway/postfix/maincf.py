@@ -85,11 +85,13 @@ def restore(text: str, ours: Mapping[str, str], previous: Mapping[str, list[str]
     another value stays; the second result names those parameters."""
     current = definitions(text)
     last = {definition.name: definition for definition in current}
+    # Ours stands where theirs stood; what a person appended later only repeats it.
+    first = {definition.name: definition for definition in reversed(current)}
     kept = [name for name in ours if name in last and last[name].value != ours[name]]
     changes: dict[int, tuple[int, str]] = {}
     for definition in current:
         if definition.name in ours and definition.name not in kept:
-            back = "".join(previous.get(definition.name, [])) if definition is last[definition.name] else ""
+            back = "".join(previous.get(definition.name, [])) if definition is first[definition.name] else ""
             changes[definition.start] = (definition.end, back or _comments(definition.raw))
     absent = "".join("".join(previous.get(name, [])) for name in ours if name not in last)
     bare = _apply(text, changes)
