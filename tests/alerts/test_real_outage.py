@@ -14,7 +14,7 @@ from gateway import drift, gateways
 from gateway import tasks as gateway_tasks
 from gateway.models import Gateway
 from servers.alerts import tasks
-from servers.alerts.models import Alert, Delivery, Limits, Route
+from servers.alerts.models import Alert, Delivery, Limits, Route, Trouble
 from servers.remote.secret import Secret
 from tests import factories
 from tests.gateway.test_main_job import CANARY, LOGIN, enrol, run, send, told
@@ -44,11 +44,14 @@ def _install(row, by):
         connections.close_all()
 
 
+def look():
+    Gateway.objects.update(look_due_at=timezone.now())
+    gateway_tasks.look()
+
+
 def timetable():
     """What the scheduler rings for, for every server and with the minute gone that alerts wait for company."""
-    Gateway.objects.update(look_due_at=timezone.now())
-    gateway_tasks.count_tests()
-    gateway_tasks.look()
+    look()
     gateway_tasks.count_tests()
     with time_machine.travel(timezone.now() + timedelta(minutes=2)):
         tasks.tell()
@@ -80,6 +83,8 @@ def test_an_outage_is_told_once_and_once_that_it_is_over(
     for _, row in relayed:
         failed = send(row, administrator)
         assert failed.result["delivery"] == "deferred", told(failed)
+    look()
+    assert Trouble.objects.open().count() == len(relayed), "a look sees it, whoever sent the mail that waits"
     for _ in range(2):
         timetable()
     assert heard() == (["opened"], 1, 0)
