@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.deliverability.answers import Lookup, valid_name
-from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Origin, Sender
+from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Sender
 
 SHOWN = 10  # servers of one account that are looked at
-
 NAT = "If the server reaches the Internet by another address, that one counts."
 
 
@@ -20,31 +19,41 @@ class Addresses:
     why: str = ""
 
 
-def addresses(origin: Origin, lookup: Lookup) -> Addresses:
-    literal = _ip(origin.address)
+@dataclass(frozen=True)
+class _Row:
+    """name: the record it rests on."""
+
+    server: str
+    told: str
+    name: str = ""
+
+
+def addresses(known: str, lookup: Lookup) -> Addresses:
+    """known: where the panel reaches the server, a name or an IP address."""
+    literal = _ip(known)
     if literal:
         if literal.is_global:
             return Addresses((str(literal),))
-        return Addresses(why=f"the panel reaches it at {origin.address}, an address inside a network")
-    if not valid_name(origin.address):
-        return Addresses(why=f"the panel reaches it as {origin.address}, a name that only its own network knows")
-    answers = [lookup(origin.address, kind) for kind in ("A", "AAAA")]
+        return Addresses(why=f"the panel reaches it at {known}, an address inside a network")
+    if not valid_name(known):
+        return Addresses(why=f"the panel reaches it as {known}, a name that only its own network knows")
+    answers = [lookup(known, kind) for kind in ("A", "AAAA")]
     values = [value for answer in answers for value in answer.values]
     public = tuple(value for value in values if ipaddress.ip_address(value).is_global)
     if public:
         return Addresses(public)
     if values:
-        return Addresses(why=f"{origin.address} leads to {', '.join(values)}, inside a network")
+        return Addresses(why=f"{known} leads to {', '.join(values)}, inside a network")
     if not all(answer.known for answer in answers):
-        return Addresses(why=f"DNS gave no answer for {origin.address}")
-    return Addresses(why=f"{origin.address} has no address in the public DNS")
+        return Addresses(why=f"DNS gave no answer for {known}")
+    return Addresses(why=f"{known} has no address in the public DNS")
 
 
 def public(senders: Sequence[Sender], lookup: Lookup) -> dict[str, tuple[str, ...]]:
     """{address: names of the servers} of those senders."""
     found: dict[str, tuple[str, ...]] = {}
     for origin in dict.fromkeys(origin for sender in senders for origin in sender.origins):
-        for address in addresses(origin, lookup).found:
+        for address in addresses(origin.address, lookup).found:
             found[address] = tuple(dict.fromkeys((*found.get(address, ()), origin.server)))
     return found
 
@@ -65,39 +74,32 @@ def judge(lookup: Lookup, senders: Sequence[Sender]) -> list[Finding]:
 
 def _reverse(sender: Sender, lookup: Lookup) -> list[Finding]:
     """One finding a cause, the servers in its evidence."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for origin in sender.origins:
-        where = addresses(origin, lookup)
+    groups: dict[str, list[_Row]] = {}
+    for server, address in dict.fromkeys((origin.server, origin.address) for origin in sender.origins):
+        where = addresses(address, lookup)
         if not where.found:
-            groups.setdefault("hidden", []).append((f"{origin.server}: {where.why}", ""))
-        for address in where.found:
-            kind, told = _confirmed(address, lookup)
-            groups.setdefault(kind, []).append((f"{origin.server} {address}{told}", f"{_pointer(address)} PTR"))
+            groups.setdefault("hidden", []).append(_Row(server, f"{server}: {where.why}"))
+        for found in where.found:
+            kind, told = _confirmed(found, lookup)
+            groups.setdefault(kind, []).append(_Row(server, f"{server} {found}{told}", f"{_pointer(found)} PTR"))
     bad = FAIL if sender.delivers else WARN
-    reason = "Receivers refuse mail" if sender.delivers else f"{sender.label} may refuse mail"
-    set_it = "Set it where the address is rented (reverse DNS, PTR) to a name that leads back to the address."
-    lost = f"{reason} from such addresses. {set_it}"
+    lost = "Many receivers refuse" if sender.delivers else f"{sender.label} may refuse"
+    lost += " mail from such an address. Where it is rented, set its reverse DNS (PTR) to a name that leads back to it."
     said = {
-        "right": (OK, "present", "{} reverse names that lead back.", ""),
-        "missing": (bad, "missing", "{} no reverse name.", f"{lost} {NAT}"),
-        "astray": (
-            bad,
-            "wrong",
-            "{} a reverse name that does not lead back.",
-            lost,
-        ),
-        "unread": (UNKNOWN, "unknown", "{} a reverse name that could not be read.", "Check again later."),
-        "hidden": (UNKNOWN, "unknown", "{} no public address the panel knows of.", _outside(sender)),
+        "right": (OK, "present", "reverse names that lead back.", ""),
+        "missing": (bad, "missing", "no reverse name.", f"{lost} {NAT}"),
+        "astray": (bad, "wrong", "a reverse name that does not lead back.", lost),
+        "unread": (UNKNOWN, "unknown", "a reverse name that could not be read.", "Check again later."),
+        "hidden": (UNKNOWN, "unknown", "no public address the panel knows of.", _outside(sender)),
     }
     findings = []
     for kind, (state, word, what, hint) in said.items():
-        rows = groups.get(kind)
-        if rows:
-            names = tuple(dict.fromkeys(name for _, name in rows if name))
-            servers = len({told.split(" ")[0].rstrip(":") for told, _ in rows})
-            who = f"{servers} server{'s' if servers > 1 else ''} for {sender.label} {'have' if servers > 1 else 'has'}"
-            evidence = "\n".join(told for told, _ in rows)
-            findings.append(Finding("server", state, word, what.format(who), evidence, hint, names))
+        if rows := groups.get(kind):
+            many = len({row.server for row in rows})
+            who = f"{many} servers for {sender.label} have" if many > 1 else f"1 server for {sender.label} has"
+            names = tuple(row.name for row in rows if row.name)
+            evidence = "\n".join(row.told for row in rows)
+            findings.append(Finding("server", state, word, f"{who} {what}", evidence, hint, names))
     if sender.more:
         what = f"{sender.more} more servers for {sender.label} were not looked at."
         findings.append(Finding("server", UNKNOWN, "unknown", what, hint="They need the same records."))
