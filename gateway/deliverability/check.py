@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.deliverability import blocklists, dkim, dmarc, listings, mtasts, origins, spfcheck
+from gateway.deliverability import blocklists, dkim, dmarc, listings, mtasts, mx, origins, spfcheck
 from gateway.deliverability.answers import Lookup, valid_name
 from gateway.deliverability.blocklists import Blocklist
 from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Publish, Report, Sender, record
@@ -31,7 +31,7 @@ def check(
     if not valid_name(domain):
         what = f"{domain} is no complete domain name."
         return Report(domain, (Finding("mx", FAIL, "wrong", what),))
-    presence = _presence(domain, lookup)
+    presence = mx.judge(domain, lookup)
     if presence.word == "missing" and lookup(domain, "NS").status == "nxdomain":
         what, hint = (
             f"There is no domain {domain}.",
@@ -80,30 +80,6 @@ def _listings(
 
 def _once(records: list[Publish]) -> tuple[Publish, ...]:
     return tuple({(r.name, r.kind, r.value): r for r in records}.values())
-
-
-def _presence(domain: str, lookup: Lookup) -> Finding:
-    mail = lookup(domain, "MX")
-
-    def said(state: str, word: str, what: str, evidence: str = "", hint: str = "") -> Finding:
-        return Finding("mx", state, word, what, evidence, hint, (f"{domain} MX",))
-
-    if not mail.known:
-        hint = "DNS gave no answer, so nothing is said about it. Check again later."
-        return said(UNKNOWN, "unknown", f"The MX records of {domain} could not be read.", mail.detail, hint)
-    if any(value.split(" ", 1)[1] == "." for value in mail.values):
-        what = f"{domain} says that it takes no mail at all (null MX)."
-        hint = "Some receivers refuse mail from such a domain, and bounces are lost. Point its MX to a mailbox."
-        return said(WARN, "present", what, "\n".join(mail.values), hint)
-    if mail.values:
-        return said(OK, "present", "Bounces and replies have somewhere to go.", "\n".join(mail.values))
-    addresses = [lookup(domain, kind) for kind in ("A", "AAAA")]
-    if any(answer.values for answer in addresses):
-        return said(OK, "present", f"{domain} has no MX; mail to it goes to its address.")
-    if not all(answer.known for answer in addresses):
-        return said(UNKNOWN, "unknown", f"The addresses of {domain} could not be read.", hint="Check again later.")
-    hint = "Some receivers and providers refuse mail from a domain that can take none. Publish an MX record."
-    return said(FAIL, "missing", f"{domain} has neither MX nor address.", hint=hint)
 
 
 def _return_paths(domain: str, lookup: Lookup, senders: Sequence[Sender]) -> tuple[list[Finding], list[Publish]]:
