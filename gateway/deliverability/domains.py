@@ -121,8 +121,8 @@ def remove(domain: Domain, *, by: User) -> None:
 
 
 def read_selectors(text: str) -> str:
-    """Raises ValidationError."""
-    labels = [label.removesuffix("._domainkey") for label in re.split(r"[\s,]+", text.strip().lower()) if label]
+    """Whole names, as providers show them, will do. Raises ValidationError."""
+    labels = [re.sub(r"\._domainkey(\..*)?$", "", label) for label in re.split(r"[\s,]+", text.lower()) if label]
     if len(labels) > 8 or not all(re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?", one) for one in labels):
         raise ValidationError("Type up to eight selectors: the part of a DKIM record's name before ._domainkey.")
     return " ".join(dict.fromkeys(labels))

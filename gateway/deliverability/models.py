@@ -53,7 +53,7 @@ class Domain(models.Model):
 
     name = models.CharField(max_length=253, unique=True, validators=[validators.domain])
     added = models.BooleanField(default=False)  # by a person; else it is here because an account sends for it
-    selectors = models.CharField("DKIM selectors", max_length=200, blank=True)  # parted by blanks
+    selectors = models.CharField("DKIM selectors", max_length=520, blank=True)  # parted by blanks; 8 labels at most
     state = models.CharField(max_length=10, choices=State, default=State.UNKNOWN)
     report = models.JSONField(default=dict, blank=True)
     asked_at = models.DateTimeField(null=True, blank=True)

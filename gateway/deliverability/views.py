@@ -98,7 +98,7 @@ def selectors(request: HttpRequest, name: str) -> HttpResponse:
     try:
         domains.set_selectors(domain, typed, by=request.user)
     except ValidationError as error:
-        return _page(request, domain, typed[:200], " ".join(error.messages))
+        return _page(request, domain, typed[:2000], " ".join(error.messages))
     domains.ask([domain], bell.check)
     return page.go(request, "domains:domain", name)
 

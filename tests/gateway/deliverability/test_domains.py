@@ -116,6 +116,13 @@ def test_adding_and_selectors_are_in_the_audit_log(administrator):
         domains.read_selectors("a;b")
 
 
+def test_selectors_are_taken_as_providers_show_them():
+    shown = "a1._domainkey.example.com\n B2._domainkey, c3._domainkey.example.com. a1"
+    assert domains.read_selectors(shown) == "a1 b2 c3"
+    longest = " ".join(f"{n}" + "x" * 62 for n in range(8))
+    assert len(domains.read_selectors(longest)) <= Domain._meta.get_field("selectors").max_length
+
+
 class Now:
     """Instead of `threading`: what would run in a thread runs at once."""
 
