@@ -93,6 +93,10 @@ class _Server:
         self.address, self.port = address, port
         self.home = Path(tempfile.mkdtemp(prefix="fleetpost-dns-"))
 
+    def program(self, name: str) -> str:
+        """A copy: systems with AppArmor let the installed unbound read nothing but its own folders."""
+        return str(shutil.copy(PROGRAMS[name], self.home))
+
     def start(self) -> None:
         with (self.home / "out").open("wb") as out:
             self._process = subprocess.Popen(
@@ -145,7 +149,7 @@ class Nameserver(_Server):
         self._files = {origin: self.home / f"{number}.zone" for number, origin in enumerate(zones)}
 
     def command(self) -> list[str]:
-        return [PROGRAMS["nsd"], "-d", "-c", str(self.home / "nsd.conf")]
+        return [self.program("nsd"), "-d", "-c", str(self.home / "nsd.conf")]
 
     def publish(self, origin: str, text: str) -> None:
         """Another content for a zone, whose serial must be higher; returns when it is served."""
@@ -173,7 +177,7 @@ class Resolver(_Server):
         (self.home / "unbound.conf").write_text(f"{server}remote-control:{control}{''.join(stubs)}")
 
     def command(self) -> list[str]:
-        return [PROGRAMS["unbound"], "-d", "-c", str(self.home / "unbound.conf")]
+        return [self.program("unbound"), "-d", "-c", str(self.home / "unbound.conf")]
 
     def forget(self) -> None:
         """All it remembers."""
