@@ -8,7 +8,7 @@ import pytest
 from servers.alerts import delivering
 from servers.alerts.message import Message
 from servers.alerts.models import Route
-from servers.alerts.ways import email
+from servers.alerts.ways import email, patience
 from servers.remote.secret import Secret
 from tests import factories
 from tests.gateway.test_main_job import CANARY, LOGIN
@@ -84,6 +84,23 @@ def test_what_one_provider_does_not_take_goes_through_the_fallback(
     assert len(account.wait_for_messages(2)) == 2
     signed_in = [entry for entry in bad_provider.seen(fault, "command") if entry["text"].startswith("AUTH")]
     assert bool(signed_in) is (fault in ("badlogin", "unverified", "drops", "stalls")), "no password without good TLS"
+
+
+HOSTILE = ("webserver", "terminal", "hugebanner", "endless", "drips", "echoes", "garbage", "reversed", "boasts")
+
+
+@pytest.mark.parametrize("fault", [*HOSTILE, "hangsup", "nodata", "forges", "lies"])
+def test_a_hostile_server_keeps_nobody_waiting_and_its_words_are_only_words(
+    good, account, bad_provider, monkeypatch, fault
+):
+    monkeypatch.setattr(patience, "TOTAL", 3)
+    delivery = delivering.trial(route(bad(fault, bad_provider), good))
+    assert delivery.state == "sent" and delivery.attempts == 1
+    first, *second = delivery.answer.split("\n")
+    assert bool(second) is (fault not in ("boasts", "lies")), "these two say yes"
+    assert ("too slowly or too much" in first) is (fault in ("endless", "drips")), first
+    assert len(first) < 600 and all(c.isprintable() for c in first), first
+    assert "canary" not in first and "Y2FuYXJ5" not in first
 
 
 @pytest.mark.parametrize("fault", ["expired", "wrongname", "untrusted"])

@@ -12,7 +12,7 @@ from servers.alerts import relays
 from servers.alerts.message import Message
 from servers.alerts.models import Route
 from servers.alerts.relays import Relay
-from servers.alerts.ways import NotSent
+from servers.alerts.ways import NotSent, patience
 from servers.fields import Unreadable
 from servers.remote import clean
 from servers.remote.secret import MASK
@@ -47,9 +47,9 @@ def _send(relay: Relay, route: Route, message: Message) -> str:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         if relay.tls == "implicit":
-            client = smtplib.SMTP_SSL(relay.host, relay.port, timeout=TIMEOUT, context=context)
+            client = patience.SmtpOverTls(relay.host, relay.port, timeout=TIMEOUT, context=context)
         else:
-            client = smtplib.SMTP(relay.host, relay.port, timeout=TIMEOUT)
+            client = patience.Smtp(relay.host, relay.port, timeout=TIMEOUT)
         with client:
             if relay.tls == "starttls":
                 client.starttls(context=context)
