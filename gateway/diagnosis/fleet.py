@@ -117,7 +117,7 @@ def _offers(looks: list[Look]) -> tuple[Offer, ...]:
 
 
 def _sentence(slug: str, looks: list[Look]) -> str:
-    where = f"On {cloud.label(slug)}" if slug else "In an unknown network"
+    where = f"On {cloud.label(slug)}" if slug else "Where the network is unknown,"
     failing = [look for look in looks if look.cause]
     at_port = [look for look in failing if look.trouble]
     later = [look for look in failing if not look.trouble]

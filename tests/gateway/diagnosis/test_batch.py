@@ -74,7 +74,7 @@ SENTENCE = (
     "On DigitalOcean 587 is silent on 3 of 3 servers and 2525 is open: "
     "DigitalOcean blocks outgoing 25, 465 and 587 on all Droplets by default."
 )
-ELSEWHERE = "In an unknown network nothing stands in the way on 2 of 2 servers."
+ELSEWHERE = "Where the network is unknown, nothing stands in the way on 2 of 2 servers."
 
 
 def shown(client, batch: Batch) -> str:

@@ -46,7 +46,7 @@ def test_clouds_stand_by_name_and_the_unknown_network_last():
         ("Unknown network", 2),
     ]
     assert found[0].sentence == "On Amazon EC2 nothing stands in the way on 1 of 1 server."
-    assert found[2].sentence == "In an unknown network nothing stands in the way on 2 of 2 servers."
+    assert found[2].sentence == "Where the network is unknown, nothing stands in the way on 2 of 2 servers."
 
 
 def test_four_kinds_of_block_stay_four():
@@ -58,8 +58,8 @@ def test_four_kinds_of_block_stay_four():
         + looks(2, name="fine")
     )
     assert group.sentence == (
-        "In an unknown network 587 is silent on 4 of 12 servers, refused on 3, forbidden on 2 and answered by somebody "
-        "else on 1, and 2525 is open."
+        "Where the network is unknown, 587 is silent on 4 of 12 servers, refused on 3, forbidden on 2 and answered by "
+        "somebody else on 1, and 2525 is open."
     )
     assert [row.states[587] for row in group.rows] == ["silent", "refused", "unreachable", "intercepted", "open"]
     (offer,) = group.offers
@@ -71,7 +71,7 @@ def test_two_ways_are_two_offers_and_neither_is_said_to_help_everybody():
     others = looks(1, "connection-refused", OPEN | {587: "refused"}, name="b", way=Way(465, "implicit"))
     group = only(some + others)
     assert [offer.way.port for offer in group.offers] == [2525, 465]
-    assert group.sentence == "In an unknown network 587 is refused on 3 of 3 servers."
+    assert group.sentence == "Where the network is unknown, 587 is refused on 3 of 3 servers."
 
 
 def test_a_port_without_encryption_is_not_offered_to_many():
@@ -81,10 +81,14 @@ def test_a_port_without_encryption_is_not_offered_to_many():
 def test_what_fails_behind_an_open_port_is_not_the_ports_fault():
     wrong = looks(2, "credentials-wrong", name="login")
     why = causes.get("credentials-wrong").cause
-    assert only(wrong).sentence == f"In an unknown network 2 of 2 servers fail, and no closed port is the reason. {why}"
+    assert (
+        only(wrong).sentence
+        == f"Where the network is unknown, 2 of 2 servers fail, and no closed port is the reason. {why}"
+    )
     both = only(wrong + looks(1, "port-blocked-other-open", DROPPED, way=USE_2525))
     assert both.sentence == (
-        f"In an unknown network 587 is silent on 1 of 3 servers and 2525 is open. 2 more fail for another reason. {why}"
+        "Where the network is unknown, 587 is silent on 1 of 3 servers and 2525 is open. "
+        f"2 more fail for another reason. {why}"
     )
     assert len(both.offers[0].servers) == 1
 

@@ -3,6 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
+from controlpanel.access.models import AuditEntry
 from gateway import port_bulk
 from gateway.models import Gateway, Smarthost
 from gateway.port_bulk import UsePortForm
@@ -43,6 +44,8 @@ def test_servers_of_a_shared_provider_get_one_beside_it_and_the_others_stay(admi
     assert {wanted(server) for server in staying} == {shared} and Smarthost.objects.get(pk=shared.pk).port == 587
     assert batch.action == "gateway.install" and batch.jobs.count() == 3
     assert "canary" not in str(batch.options)
+    told = AuditEntry.objects.filter(subject_kind="SMTP provider").values_list("verb", flat=True)
+    assert list(told) == ["added"]
 
 
 def test_a_second_time_it_is_the_same_one_and_its_password_need_not_be_typed(administrator):

@@ -78,8 +78,8 @@ def test_each_block_gets_its_cause_and_the_matrix_says_so(dozen, administrator_c
         "DigitalOcean blocks outgoing 25, 465 and 587 on all Droplets by default."
     )
     unknown = (
-        "In an unknown network 587 is forbidden on 2 of 8 servers, answered by somebody else on 2, refused on 2 and "
-        "silent on 1, and 2525 is open."
+        "Where the network is unknown, 587 is forbidden on 2 of 8 servers, answered by somebody else on 2, refused on "
+        "2 and silent on 1, and 2525 is open."
     )
     fine = "On Hetzner Cloud nothing stands in the way on 1 of 1 server."
     assert all(words in said.getvalue() for words in (droplets, unknown, fine)), said.getvalue()
