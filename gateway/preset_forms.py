@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from controlpanel.access.models import User
 from gateway import overrides
 from gateway.overrides import Known
-from gateway.providers import kinds, overlay
+from gateway.providers import kinds, lists, overlay
 from servers.validators import plain_text
 
 GROUPS = (
@@ -23,7 +23,7 @@ GROUPS = (
     ("Where this comes from", ("verified", "source", "note")),
 )
 WIDE = ("from_policy", "limits.note", "caveat", "source", "note")
-_LINES = (kinds.Regions, kinds.Keys)
+_LINES = (lists.Regions, lists.Keys)
 
 
 class PresetForm(forms.Form):

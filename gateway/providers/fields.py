@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.providers import kinds
+from gateway.providers import kinds, lists
 from gateway.providers.preset import POLICIES, SPF_PLACES, Dns, Preset
 
 
@@ -79,7 +79,7 @@ FIELDS: dict[str, Field] = {
         MoreRegions(
             "regions",
             "More regions",
-            kinds.Regions(),
+            lists.Regions(),
             "One a line: eu-south-1 = Europe (Milan). Where the host name spells it another way, add that at the end: "
             "au = Australia = com.au.",
             blank=True,
@@ -89,7 +89,7 @@ FIELDS: dict[str, Field] = {
         Field(
             "ports",
             "Ports",
-            kinds.Ports(),
+            lists.Ports(),
             "The preferred one first. starttls begins in the clear and turns encryption on; implicit is encrypted from "
             "the first byte.",
         ),
@@ -126,7 +126,7 @@ FIELDS: dict[str, Field] = {
         Field(
             "dns.dkim",
             "DKIM keys",
-            kinds.Keys(),
+            lists.Keys(),
             "The names to look for, one a line: s1 cname s1.example.net, or mail txt. {domain} and {region} may stand "
             "in a target. Blank: every account gets its own.",
             blank=True,

@@ -212,3 +212,11 @@ def test_a_region_that_is_taken_back_is_not_exchanged_for_another_one(administra
     assert '<option value="eu-south-1" selected>eu-south-1, which is not known any more</option>' in page
     data = {"preset": "ses", "name": account.name, "port": "587", "username": account.username, "region": "eu-south-1"}
     assert "has no SMTP server in this region" in text(administrator_client.post(url, data | {"host": account.host}))
+
+
+def test_the_audit_log_shows_what_was_there_before(administrator_client, administrator):
+    overrides.change("m365", {"ports": [[587, "starttls"]], "limits.per_minute": 20}, HOSTILE, by=administrator)
+    overrides.change("ses", {"regions": {"eu-south-1": ["Europe (Milan)", "eu-south-1"]}}, by=administrator)
+    page = text(administrator_client.get(reverse("audit:list")))
+    assert "SMTP provider preset" in page and "Microsoft 365" in page and "Europe (Milan)" in page
+    assert "30 → 20" in page and HOSTILE not in page
