@@ -12,34 +12,37 @@ from dataclasses import dataclass
 from servers.remote.secret import MASK
 
 Changes = Mapping[str, list[str | None]]
-_FORM = "the form on the Services tab"
 # What our promises rest on: mail goes to the proved account, over a checked connection, under senders it accepts.
-_NEVER = (
+# Pattern of the parameter, why its value cannot stay, and what to enter in the server's form instead.
+_IN_FORM = (
     (
         "relayhost",
         "It decides where all mail goes, and the sign-in belongs to one server.",
-        f"Enter that server in {_FORM}: it is proved before mail goes there.",
+        "Enter that server in the form on the Services tab: it is proved before mail goes there.",
     ),
     (
         r"smtp_sasl_\w+",
         "It belongs to the sign-in, and passwords are never read back from a server.",
-        f"Enter user name and password in {_FORM}.",
+        "Enter user name and password in the form on the Services tab.",
     ),
     (
         "smtp_tls_(security_level|wrappermode|CAfile|CApath)",
         "It decides whether the password travels encrypted, and to whom.",
-        f"Choose port, encryption and certificate check in {_FORM}.",
+        "Choose port, encryption and certificate check in the form on the Services tab.",
     ),
     (
         "smtp_generic_maps|sender_canonical_maps|myhostname|myorigin",
         "Senders of this server are rewritten by it, and the provider refuses others.",
-        f"Enter sending domain and HELO name in {_FORM}.",
+        "Enter sending domain and HELO name in the form on the Services tab.",
     ),
     (
         "virtual_alias_maps",
         "It is the table that sends mail for root to the address chosen for it.",
-        f"Enter the address for root in {_FORM}.",
+        "Enter the address for root in the form on the Services tab.",
     ),
+)
+# Likewise, where there is nothing to enter.
+_OURS_ALONE = (
     (
         "smtp_reply_filter",
         "It keeps mail that the provider refuses because of the set-up, instead of returning it.",
@@ -56,13 +59,15 @@ _HOP = re.compile(r"\[?(?:ipv6:)?([A-Za-z0-9.:-]+?)\]?(?::(\d{1,5}))?")
 
 @dataclass(frozen=True)
 class Difference:
-    """One parameter. refusal: why the server's value cannot stay, "" when it can; instead: what to do then."""
+    """One parameter. refusal: why the server's value cannot stay, "" when it can; instead: what to do then; in_form:
+    whether the server's form is the place for it."""
 
     name: str
     there: str | None
     ours: str | None
     refusal: str = ""
     instead: str = ""
+    in_form: bool = False
 
     @property
     def may_stay(self) -> bool:
@@ -110,12 +115,14 @@ def way(relayhost: str | None) -> dict[str, str]:
     return {name: text for name, text in zip(("host", "port"), found.groups(), strict=True) if text} if found else {}
 
 
-def _refusal(name: str, there: str | None) -> tuple[str, str]:
-    for pattern, refusal, instead in _NEVER:
-        if re.fullmatch(pattern, name):
-            return refusal, instead
+def _refusal(name: str, there: str | None) -> tuple[str, str, bool]:
+    for rules, in_form in ((_IN_FORM, True), (_OURS_ALONE, False)):
+        for pattern, refusal, instead in rules:
+            if re.fullmatch(pattern, name):
+                return refusal, instead, in_form
     if MASK in (there or ""):
-        return "A password stands in it, and passwords are never read back from a server.", "Reapply ours."
+        return "A password stands in it, and passwords are never read back from a server.", "Reapply ours.", False
     if "\ufffd" in (there or ""):
-        return "Some of its characters cannot be read exactly.", "Write it in UTF-8 on the server, or reapply ours."
-    return "", ""
+        instead = "Write it in UTF-8 on the server, or reapply ours."
+        return "Some of its characters cannot be read exactly.", instead, False
+    return "", "", False
