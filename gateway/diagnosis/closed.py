@@ -65,23 +65,32 @@ def _by_cloud(policy: clouds.Policy, asked: Asked, way: Way | None, state: str) 
 
 
 def _silent(asked: Asked, seen: tuple[Seen, ...], way: Way | None, policy: clouds.Policy | None) -> Verdict:
-    at = f"port {asked.port} of {asked.host}"
+    suspect, excuse = _suspect(asked, policy)
     if way is not None:
         cause = (
-            f"Port {asked.port} is dropped without a word, most likely by the cloud or a firewall of this server: "
-            f"{asked.host} answers it on port {way.port} and not on {asked.port}."
+            f"Port {asked.port} is dropped without a word, most likely by {suspect}: "
+            f"{asked.host} answers it on port {way.port} and not on {asked.port}.{excuse}"
         )
         fix = f"{way.label}, or ask whoever runs the network of this server to open outgoing port {asked.port}."
         return Verdict("port-blocked-other-open", cause, fix, "port", way)
     if all(one.state == "silent" for one in seen):
         return _nothing_answers(asked, seen, policy)
     cause = (
-        f"No answer comes from {at}, while other ports there answer or are refused at once: most likely a firewall or "
-        "the cloud drops this port."
+        f"No answer comes from port {asked.port} of {asked.host}, while other ports there answer or are refused at "
+        f"once: most likely it is dropped by {suspect}.{excuse}"
     )
     fix = f"Check the port in the provider's manual, then have outgoing port {asked.port} opened for this server."
     slug = "port-25-timed-out" if asked.port == 25 else "connection-timed-out"
     return Verdict(slug, cause, fix, "port")
+
+
+def _suspect(asked: Asked, policy: clouds.Policy | None) -> tuple[str, str]:
+    """Who most likely drops the port, and why it is not the cloud where its policy is known and another."""
+    if policy is None:
+        return "the cloud or a firewall of this server", ""
+    spared = asked.port not in policy.blocked
+    excuse = f" {policy.label} {policy.policy}, but not {asked.port}." if spared else ""
+    return "a firewall or security group of this server", excuse
 
 
 def _nothing_answers(asked: Asked, seen: tuple[Seen, ...], policy: clouds.Policy | None) -> Verdict:
