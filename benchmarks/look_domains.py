@@ -145,6 +145,7 @@ def _checked(presets: dict[str, str], panel) -> tuple[float, float]:
 def _questions(presets: dict[str, str]) -> list[tuple[str, str, str]]:
     """(server, name, type) of everything one process asks for all these checks."""
     from gateway.deliverability import domains, resolver
+    from gateway.deliverability.known import Known
 
     asked, exchange = [], resolver.exchange
 
@@ -153,7 +154,7 @@ def _questions(presets: dict[str, str]) -> list[tuple[str, str, str]]:
         return exchange(server, port, questions, **how)
 
     resolver.exchange = heard
-    known = resolver.Known()
+    known = Known()
     for name in presets:
         domains.look(name, domains.senders(name), asking=resolver.Asking(name, known=known))
     resolver.exchange = exchange

@@ -11,7 +11,8 @@ class Answer:
     """status: found | empty (the name exists, no such record) | nxdomain | unknown (time-out, SERVFAIL, refused).
 
     values: text of each record: TXT with its strings joined (latin-1), MX "10 host.name", others as addresses or names
-    without the last dot. alias: the first CNAME's target. ttl: seconds left, of a "no" as well. detail: why unknown."""
+    without the last dot. alias: the first CNAME's target. ttl: seconds left, of a "no" as well. detail: why it is
+    unknown, or leads nowhere."""
 
     status: str
     values: tuple[str, ...] = ()

@@ -9,38 +9,15 @@ import dns.message
 import dns.resolver
 
 from gateway.deliverability import reading
-from gateway.deliverability.answers import FOUND, NXDOMAIN, UNKNOWN, Answer, valid_name
+from gateway.deliverability.answers import NXDOMAIN, UNKNOWN, Answer, valid_name
 from gateway.deliverability.exchange import SILENT, UNCHECKED, Question, exchange
 from gateway.deliverability.findings import Spread
+from gateway.deliverability.known import Known
 
 TIMEOUT, DEADLINE, QUESTIONS, SERVERS = 2.0, 25.0, 250, 3
 _SPENT = Answer(UNKNOWN, detail="the check had asked enough")
 _REFUSED = Answer(UNKNOWN, detail="the resolver answered SERVFAIL or refused")
-_FORGED = Answer(UNKNOWN, detail="its DNSSEC signatures are wrong, so resolvers refuse to tell it")
-
-
-class Known:
-    """What names outside the checked zones hold, such as a provider's include, for all checks of a process.
-
-    Only what was found, for as long as its TTL says and MOST seconds at most: a "no" that somebody is mending is asked
-    for again each time."""
-
-    MOST, ROWS = 60.0, 20_000
-
-    def __init__(self) -> None:
-        self._rows: dict[Question, tuple[float, Answer]] = {}
-
-    def get(self, key: Question) -> Answer | None:
-        until, answer = self._rows.get(key, (0.0, None))
-        return answer if until > time.monotonic() else None
-
-    def put(self, key: Question, answer: Answer) -> None:
-        if answer.status == FOUND:
-            if len(self._rows) >= self.ROWS:
-                self._rows = {}
-            self._rows[key] = time.monotonic() + min(answer.ttl, self.MOST), answer
-
-
+_FORGED = Answer(UNKNOWN, detail="the resolver tells it only without a look at DNSSEC: the signatures seem wrong")
 _EVERYWHERE = Known()  # by the resolver of this machine
 
 
@@ -157,7 +134,7 @@ class Asking:
         return found | self._forged([key for key in keys if found[key] is _REFUSED])
 
     def _forged(self, refused: list[Question]) -> dict[Question, Answer]:
-        """Those that the first resolver tells once it need not look at signatures."""
+        """Those of them that the first resolver tells once it need not look at signatures."""
         asked = self._afford(refused)
         if not asked:
             return {}

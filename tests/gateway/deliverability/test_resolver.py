@@ -5,7 +5,8 @@ import pytest
 from gateway.deliverability import resolver
 from gateway.deliverability.accounts import sender
 from gateway.deliverability.domains import look
-from gateway.deliverability.resolver import Asking, Known
+from gateway.deliverability.known import Known
+from gateway.deliverability.resolver import Asking
 from gateway.providers import presets
 from tests.gateway.deliverability.nameserver import Server, resolver_at, running
 
