@@ -176,5 +176,5 @@ def _drifted(facts: Facts, todo: Plan) -> Judged:
         todo,
         findings=findings,
         changes=drift.changes(facts, todo),
-        hint="Preview the changes, then reinstall.",
+        hint="Look at what differs, then keep it or reinstall.",
     )

@@ -17,7 +17,7 @@ OLD_MAIL, STUCK_MAIL = 3600, 24 * 3600  # seconds
 TRIED_TWICE = 300  # seconds; Postfix's first pause, so what waits longer for one cause is no hiccup
 CLOCK_OFF = 120  # seconds; the way to the server and back is in it
 LOW_DISK, FULL_DISK, LOW_INODES = 500_000_000, 50_000_000, 2000
-REAPPLY = "Look at the differences, then reapply our settings or change the form."
+REAPPLY = "Look at what differs, then keep it or reapply our settings."
 _SETTING = re.compile(r"[+-]([A-Za-z0-9_.]+)\s*=")
 
 

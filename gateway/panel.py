@@ -6,7 +6,7 @@ from django.http import HttpRequest, QueryDict
 
 from controlpanel.access.gate import Permission, may
 from controlpanel.access.models import User
-from gateway import choice, gateways, mailtest, rules, values, wanted
+from gateway import acceptance, choice, gateways, mailtest, rules, values, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.providers.preset import Preset
 from gateway.server_forms import ChoiceForm, OwnForm, TestForm
@@ -57,6 +57,7 @@ def context(request: HttpRequest, server: Server, shown: Asked | None = None, te
         "gateway": gateway,
         "gateway_state": hidden.state(server.pk, gateways.state_of(gateway)),
         "problems": hidden.hide(server.pk, gateway.problems),
+        "refused": acceptance.confirmed(hidden.hide(server.pk, gateway.problems)),
         "kept": hidden.hide(server.pk, gateway.kept),
         "provider": choice.named(gateway.applied, user) if gateway.applied else "",
         "allowance": wanted.allowance(gateway),

@@ -219,3 +219,10 @@ def test_the_command_looks_now_or_tells_what_the_last_look_found(wire):
     assert (code, row["state"], row["problems"][0]["slug"], row["skipped"]) == (1, "needs-you", "postfix", "")
     pauses.pause(by=None)
     assert "not looked at now: the panel is paused" in run("gateway", "health", "--all")[1]
+
+
+def test_a_refused_sign_in_leads_to_the_catalogues_fix_and_not_to_a_reinstall(operator_client):
+    refusal = {"slug": "sign-in", "state": "fail", "text": "It refuses.", "hint": "Enter both again.", "tries": "2"}
+    gateway = GatewayFactory(working=True, state=Gateway.State.BROKEN, reason="It refuses.", problems=[refusal])
+    text = operator_client.get(reverse("servers:services", args=[gateway.server_id])).content.decode()
+    assert "Enter both again." in text and "A reinstall puts it right." not in text
