@@ -21,8 +21,8 @@ _COLUMNS = ("server_id", "server__name", "server__cloud", "status", "cause", "re
 
 
 def found(viewer: User | None, jobs: QuerySet) -> list[dict]:
-    """[{"cloud", "label", "count", "sentence", "ports", "rows", "offers"}], one per cloud; of servers that could not be
-    reached nothing is told.
+    """[{"cloud", "label", "count", "sentence", "where", "ports", "rows", "offers"}], one per cloud; of servers that could
+    not be reached nothing is told.
 
     rows: [{"servers" (names), "chosen", "cause", "cells": [{"port", "state"}]}], a cell for each of `ports`.
     offers: [{"label", "port", "tls", "servers" (ids), "url"}], of what this person may do.
@@ -41,6 +41,8 @@ def lines(groups: tuple[Group, ...]) -> Iterator[str]:
     for group in groups:
         yield f"\n{group.label}, {group.count} server{'' if group.count == 1 else 's'}"
         yield f"  {group.sentence}"
+        if group.where:
+            yield f"  {group.where}"
         width = max(len(", ".join(row.names)) for row in group.rows)
         yield f"  {'':{width}}  " + "  ".join(f"{port:>11}" for port in group.ports)
         for row in group.rows:
@@ -81,6 +83,7 @@ def _group(group: Group, movable: set[str]) -> dict:
         "label": group.label,
         "count": group.count,
         "sentence": group.sentence,
+        "where": group.where,
         "ports": list(group.ports),
         "rows": [_row(row, group.ports) for row in group.rows],
         "offers": [_offer(offer) for offer in offers if 0 < len(offer.servers) <= selecting.MOST],

@@ -57,11 +57,13 @@ def _there(asked: Asked, seen: tuple[Seen, ...], policy: clouds.Policy) -> bool:
 def _by_cloud(policy: clouds.Policy, asked: Asked, way: Way | None, state: str) -> Verdict:
     other = f", and port {way.port} answers" if way else ""
     cause = f"Port {asked.port} of {asked.host} {_HOW[state]} from this server{other}: {policy.sentence}"
-    ask = f"{policy.ask} It is described at {policy.where}." if policy.where else policy.ask
     if way is not None:
-        return Verdict("port-blocked-by-cloud", cause, f"{way.label}: it needs nobody's permission. {ask}", "port", way)
-    fix = f"{ask} Or send through a provider that answers on a port {policy.label} leaves open, such as 2525."
-    return Verdict("port-blocked-by-cloud", cause, fix, "port")
+        fix = f"{way.label}: it needs nobody's permission. {policy.ask}"
+    else:
+        fix = (
+            f"{policy.ask} Or send through a provider that answers on a port {policy.label} leaves open, such as 2525."
+        )
+    return Verdict("port-blocked-by-cloud", cause, fix, "port", way, policy.where)
 
 
 def _silent(asked: Asked, seen: tuple[Seen, ...], way: Way | None, policy: clouds.Policy | None) -> Verdict:

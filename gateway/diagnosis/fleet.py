@@ -60,7 +60,8 @@ class Offer:
 
 @dataclass(frozen=True)
 class Group:
-    """The servers of one cloud. ports: those tried on any of them. rows: the commonest first."""
+    """The servers of one cloud. ports: those tried on any of them. rows: the commonest first. where: a page of the
+    cloud about what it blocks, where that is the reason, else ""."""
 
     cloud: str
     label: str
@@ -69,6 +70,7 @@ class Group:
     ports: tuple[int, ...]
     rows: tuple[Row, ...]
     offers: tuple[Offer, ...]
+    where: str
 
 
 def groups(looks: Iterable[Look]) -> tuple[Group, ...]:
@@ -81,6 +83,7 @@ def groups(looks: Iterable[Look]) -> tuple[Group, ...]:
 
 
 def _group(slug: str, looks: list[Look]) -> Group:
+    policy = clouds.get(slug) if any(look.cause == BY_CLOUD for look in looks) else None
     return Group(
         cloud=slug,
         label=cloud.label(slug) or UNKNOWN,
@@ -89,6 +92,7 @@ def _group(slug: str, looks: list[Look]) -> Group:
         ports=tuple(sorted({port for look in looks for port in look.states})),
         rows=_rows(looks),
         offers=_offers(looks),
+        where=policy.where if policy else "",
     )
 
 

@@ -126,6 +126,8 @@ def result(
         whole["instead"] = {"port": way.port, "tls": way.tls, "label": way.label}
         flat["instead"] = f"{way.port} {way.tls}"
         flat["tried"]["instead"] = [way.port, way.tls]
+    if verdict.where:
+        whole["where"] = verdict.where
     explained = {"slug": verdict.slug, "cause": verdict.cause, "fix": verdict.fix, "area": verdict.area}
     evidence = blocker.evidence if blocker else ""
     return flat | {"diagnosis": whole, "explanation": explained, "evidence": evidence}

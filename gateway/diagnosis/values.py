@@ -32,10 +32,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Verdict:
-    """slug: stable, known to `causes`. cause: true. fix: helps. way: what would work instead."""
+    """slug: stable, known to `causes`. cause: true. fix: helps. way: what would work instead. where: a page of the
+    cloud that says how its block is lifted, or ""."""
 
     slug: str
     cause: str
     fix: str
     area: str
     way: Way | None = None
+    where: str = ""

@@ -120,8 +120,8 @@ def _print_each(jobs: QuerySet, out) -> None:
     for job in jobs.select_related("server"):
         found = job.result.get("diagnosis", {})
         out.write(f"\n{job.server}: {job.outcome}")
-        if job.hint:
-            out.write(f"  {job.hint}")
+        for line in filter(None, (job.hint, found.get("where"))):
+            out.write(f"  {line}")
         for stage in found.get("stages", []):
             out.write(f"  {stage['title']}: {stage['state']}. {stage['text']}")
         for row in found.get("ports", []):

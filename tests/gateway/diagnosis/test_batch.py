@@ -16,6 +16,7 @@ from gateway.diagnosis.verdict import judge
 from gateway.management import words
 from gateway.models import Gateway
 from gateway.proof import Proof, Stage
+from gateway.providers import clouds
 from gateway.providers.replies import explain
 from servers.jobs.models import Batch, Job, Status
 from servers.management import console
@@ -86,6 +87,7 @@ def test_the_page_groups_by_cloud_and_leads_to_the_port_that_works(administrator
     assert SENTENCE in page and ELSEWHERE in page and HOST in page
     assert page.index(">DigitalOcean</h2>") < page.index(">Unknown network</h2>")
     assert "do-1, do-2, do-3" in page and ">8025</th>" in page
+    assert f'href="{clouds.get("digitalocean").where}"' in page
     answer = administrator_client.get(reverse("jobs:batch", args=[batch.pk]))
     (offer,) = answer.context["together"][0]["offers"]
     assert offer["label"] == "Use port 2525 with STARTTLS on 3 servers" and offer["label"] in page
