@@ -5,8 +5,11 @@ import hashlib
 import hmac
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -16,6 +19,7 @@ from aiosmtpd.smtp import AuthResult
 
 from servers.alerts import delivering, raising
 from servers.alerts.models import Alert, Delivery, Route
+from servers.alerts.ways import webhook as webhook_way
 from servers.remote.secret import Secret
 from tests import factories
 from tests.panel import free_port
@@ -98,6 +102,23 @@ def test_no_redirect_is_followed(receiver):
     receiver.status, receiver.location = 302, receiver.url + "&again"
     assert delivering.trial(webhook(receiver)).state == "failed"
     assert len(receiver.requests) == 1
+
+
+def test_a_receiver_that_drips_its_answer_is_left(monkeypatch):
+    monkeypatch.setattr(webhook_way, "TOTAL", 1)
+
+    def drip(listener):
+        peer, _ = listener.accept()
+        with peer, suppress(OSError):
+            while True:
+                peer.sendall(b"x")
+                threading.Event().wait(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        delivery = delivering.trial(factories.RouteFactory(address=address, allow_local=True))
+    assert delivery.state == "failed" and delivery.answer
 
 
 def test_a_refused_delivery_is_tried_again_with_back_off(receiver):

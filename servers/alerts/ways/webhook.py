@@ -7,7 +7,9 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from servers.alerts import addresses
@@ -19,6 +21,7 @@ from servers.remote import clean
 from servers.remote.secret import Secret
 
 TIMEOUT = 15
+TOTAL = 45  # seconds for one delivery
 ANSWER = 2000  # bytes of the answer that are read
 
 
@@ -54,15 +57,25 @@ def _post(route: Route, body: bytes, headers: dict) -> tuple[int, str, bytes]:
     found = addresses.resolve(host, port, local=route.allow_local)
     client = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     client.sock = _connect(found, port)
+    end = threading.Timer(TOTAL, _hang_up, (client,))  # a time-out alone begins anew with every byte
+    end.start()
     try:
         if secure:
-            client.sock = ssl.create_default_context().wrap_socket(client.sock, server_hostname=host)
+            context = ssl.create_default_context()
+            client.sock = context.wrap_socket(client.sock, server_hostname=host, do_handshake_on_connect=False)
+            client.sock.do_handshake()
         path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
         client.request("POST", path, body=body, headers=headers | {"Host": url.netloc.rpartition("@")[2]})
         response = client.getresponse()
         return response.status, response.reason, response.read(ANSWER)
     finally:
+        end.cancel()
         client.close()
+
+
+def _hang_up(client: http.client.HTTPConnection) -> None:
+    with suppress(OSError):
+        client.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _connect(found: list[str], port: int) -> socket.socket:

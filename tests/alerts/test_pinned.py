@@ -1,4 +1,4 @@
-"""A chat service people run themselves, over real TLS, whose name leads elsewhere after it was looked at."""
+"""Receivers people run themselves, over real TLS, whose name leads elsewhere after it was looked at."""
 
 import http.server
 import json
@@ -38,7 +38,8 @@ def chat(tmp_path, monkeypatch):
     certificate = authority.issue(NAME)
     for name, text in (("ca", authority.pem), ("chain", certificate.chain), ("key", certificate.key)):
         (tmp_path / name).write_text(text)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca"))
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "ca"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "chain", tmp_path / "key")
     servers, port = [], 0
@@ -70,6 +71,21 @@ def test_a_name_that_changes_after_it_was_judged_leads_nowhere_else(chat):
     delivery = delivering.trial(route(f"gotifys://{NAME}:{chat.port}/a-token", allow_local=True))
     assert delivery.state == "sent", delivery.answer
     assert chat.evil == [] and "test alert" in chat.good[0][1]["title"]
+
+
+def test_a_webhook_goes_where_it_was_judged_too(chat):
+    row = factories.RouteFactory(address=f"https://{NAME}:{chat.port}/hook", allow_local=True)
+    delivery = delivering.trial(row)
+    assert delivery.state == "sent", delivery.answer
+    assert chat.evil == [] and chat.good[0][1]["event"] == "test"
+
+
+def test_a_webhook_with_a_certificate_of_nobody_gets_nothing(chat, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    row = factories.RouteFactory(address=f"https://{NAME}:{chat.port}/hook", allow_local=True)
+    delivery = delivering.trial(row)
+    assert delivery.state == "failed" and "certificate verify failed" in delivery.answer
+    assert chat.good == chat.evil == []
 
 
 def test_an_address_inside_the_network_is_refused_before_anything_is_sent(chat):
