@@ -19,8 +19,9 @@ def work() -> None:
 
 
 def _ring(task: Task, *args: int) -> None:
-    """Returns at once and never raises: a page must not wait for a broker that is down or silent."""
-    threading.Thread(target=_send, args=(task, args), name="dns-bell", daemon=True).start()
+    """Returns at once and never raises: a page must not wait for a broker that is down or silent. No daemon: a command
+    that ends right after asking waits for its ring to leave, which the broker's time-outs bound."""
+    threading.Thread(target=_send, args=(task, args), name="dns-bell").start()
 
 
 def _send(task: Task, args: tuple[int, ...]) -> None:

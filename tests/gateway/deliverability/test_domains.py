@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -199,6 +200,15 @@ def test_a_broker_that_is_down_costs_a_page_nothing(domain, monkeypatch, caplog)
     monkeypatch.setattr(tasks.check, "apply_async", down)
     bell.check(domain.pk)
     assert "the timetable tells it later" in caplog.text
+
+
+def test_a_command_that_ends_right_after_asking_waits_for_its_ring(monkeypatch):
+    go = threading.Event()
+    monkeypatch.setattr(tasks.check, "apply_async", lambda *_, **__: go.wait(10))
+    bell.check(1)
+    ringing = [thread for thread in threading.enumerate() if thread.name == "dns-bell"]
+    go.set()
+    assert [thread.daemon for thread in ringing] == [False]
 
 
 def test_what_others_did_with_a_domain_before_is_not_told_to_a_customer(client, customer, operator):
