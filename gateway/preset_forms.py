@@ -27,8 +27,10 @@ _LINES = (lists.Regions, lists.Keys)
 
 
 class PresetForm(forms.Form):
-    """Every field as it is typed; one that says what the built-in preset says is no change."""
+    """Every field as it is typed; one that says what the built-in preset says is no change. All are posted, so a form
+    that was opened before somebody else's change is refused."""
 
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     note = forms.CharField(
         required=False,
         max_length=2000,
@@ -40,7 +42,7 @@ class PresetForm(forms.Form):
     def __init__(self, data=None, *, known: Known):
         super().__init__(data)
         self.known = known
-        self.initial["note"] = known.note
+        self.initial |= {"note": known.note, "seen": _stamp(known)}
         for field in overlay.offered(known.built_in):
             value = known.changes.get(field.name, field.of(known.built_in))
             self.fields[field.name] = _control(field, known)
@@ -53,9 +55,16 @@ class PresetForm(forms.Form):
         ]
         return [group for group in found if group[1]]
 
+    def clean(self) -> None:
+        if self.cleaned_data.get("seen") != _stamp(self.known):
+            raise ValidationError(
+                "Somebody changed these values since this page was opened, and saving would undo it. Open the page "
+                "anew, then type your change again."
+            )
+
     def save(self, *, by: User) -> Known | None:
         """None with the complaints in the form."""
-        typed = {name: text for name, text in self.cleaned_data.items() if name != "note"}
+        typed = {name: text for name, text in self.cleaned_data.items() if name not in ("note", "seen")}
         try:
             changes = overlay.read(self.known.built_in, typed)
             return overrides.change(self.known.built_in.slug, changes, self.cleaned_data["note"], by=by)
@@ -66,6 +75,10 @@ class PresetForm(forms.Form):
         for name, complaint in complaints.items():
             self.add_error(name if name in self.fields else None, complaint)
         return None
+
+
+def _stamp(known: Known) -> str:
+    return known.row.changed_at.isoformat() if known.row else ""
 
 
 def _control(field, known: Known) -> forms.Field:

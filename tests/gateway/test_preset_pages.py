@@ -20,7 +20,8 @@ def typed(slug: str, **more: str) -> dict:
     known = overrides.known(slug)
     fields = overlay.offered(known.built_in)
     shown = {field.name: field.kind.spell(known.changes.get(field.name, field.of(known.built_in))) for field in fields}
-    return shown | {"note": known.note} | {name.replace("__", "."): text for name, text in more.items()}
+    seen = known.row.changed_at.isoformat() if known.row else ""
+    return shown | {"note": known.note, "seen": seen} | {name.replace("__", "."): text for name, text in more.items()}
 
 
 def text(answer) -> str:
@@ -71,6 +72,17 @@ def test_what_is_refused_stays_typed_beside_its_reason(administrator_client):
     assert "Microsoft 365 does not answer on port 465" in text(answer)
     assert "This day has not come yet." in text(administrator_client.post(url, typed("m365", verified="2999-01-01")))
     assert not PresetOverride.objects.exists()
+
+
+def test_a_form_that_somebody_overtook_undoes_nothing(administrator_client):
+    url = reverse("smarthosts:preset-edit", args=["m365"])
+    opened = typed("m365", caveat="Mine.")
+    overrides.change("m365", {"limits.per_minute": 20}, by=None)
+    answer = administrator_client.post(url, opened)
+    assert answer.status_code == 422 and "Somebody changed these values" in text(answer)
+    assert overrides.known("m365").changes == {"limits.per_minute": 20}
+    assert administrator_client.post(url, typed("m365", caveat="Mine.")).status_code == 302
+    assert overrides.known("m365").changes == {"limits.per_minute": 20, "caveat": "Mine."}
 
 
 def test_a_row_that_cannot_be_used_is_named_and_takes_no_page_down(administrator_client):
