@@ -12,7 +12,7 @@ _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)")
 _HOST = re.compile(r"(?<![\w.-])[\w.-]+\[(ip|[0-9A-Fa-f]*:[0-9A-Fa-f.:]*)\]")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 _CODE = re.compile(r"(?:^|said: |me: |\(|response: |: b?['\"]?)([245]\d\d)(?=[ ,]|$)")
-_REPLY = re.compile(r"(?:^|said: )[245]\d\d[ -]")
+_REPLY = re.compile(r"(?:^|said: |to talk to me: )[245]\d\d[ -]")
 _DSN = re.compile(r"\bdsn=[245]\.\d{1,3}\.\d{1,3}")
 
 

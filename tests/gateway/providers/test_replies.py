@@ -61,6 +61,7 @@ def test_families_are_marked_as_guesses():
     "text",
     [
         "550 5.7.1 Connection refused",
+        "host relay.test[192.0.2.1] refused to talk to me: 554 5.7.1 Connection refused",
         "host relay.test[192.0.2.1] said: 451 4.4.1 Host not found (in reply to RCPT TO command)",
         "554 5.4.7 Message expired: connect to mx.example.org[192.0.2.1]:25: Connection timed out",
     ],
