@@ -18,6 +18,7 @@ from servers.fields import Unreadable
 from servers.models import Server
 from servers.remote.secret import Secret
 
+LOST = "The stored password does not open any more, because the key it was sealed with is missing. Type it again."
 CANDIDATE_LIFE = timedelta(hours=1)  # values of a preview nobody installed
 
 
@@ -106,7 +107,9 @@ def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None
             raise ValidationError({"password": _moved(known)})
         if known.server_id is None and values.of(known) == new:
             return known  # nothing of it was altered: one account, whose new password will reach this server too
-        new = replace(new, password=known.password)
+        new = replace(new, password=_password(known))
+        if new.password is None:
+            raise ValidationError({"password": LOST})
         confidential = known.server_id is None or known.confidential
     rules.ready(new, has_password=new.password is not None)
     rules.carried(server, new)

@@ -184,6 +184,15 @@ def test_own_values_refuse_another_endpoint_with_the_old_password(administrator)
         smarthosts.own(server, typed(host="evil.example.net", password=None), by=administrator, known=first)
 
 
+def test_a_password_whose_key_is_lost_is_asked_for_again(administrator, settings):
+    server = ServerFactory()
+    first = smarthosts.own(server, GOOD, by=administrator)
+    settings.VAULT_KEYS = [("other", "A" * 43 + "=")]
+    lost = Smarthost.objects.get(pk=first.pk)
+    with pytest.raises(ValidationError, match="Type it again"):
+        smarthosts.own(server, typed(password=None, sending_domain="b.example"), by=administrator, known=lost)
+
+
 def test_values_nobody_installed_are_forgotten(administrator, time_machine):
     server = ServerFactory()
     abandoned = smarthosts.own(server, typed(port=2525), by=administrator)
