@@ -1,7 +1,8 @@
 """Whether the provider still takes this account: what one gentle try says, weighed with those before it. Pure.
 
-Its findings (gateway.drift) have the slugs "certificate" and "sign-in". One that says no carries "tries": how often it
-said no in a row. The first no is "unknown", since providers have bad minutes; from the second on it is "fail".
+Its findings (gateway.drift) have the slugs "certificate" and "sign-in". One that says no carries "tries", how
+often it said no in a row, and "area", where that is mended. The first no is "unknown", since providers have bad
+minutes; from the second on it is "fail".
 """
 
 from collections.abc import Iterable
@@ -102,7 +103,8 @@ def _refusal(slug: str, blocker: Stage, tries: int) -> dict:
     cause, fix = _told(blocker)
     sure = tries >= CONFIRMED
     text = cause if sure else f"{cause} That was once: the next look tries again."
-    return finding(slug, "fail" if sure else "unknown", text, fix, tries=str(tries))
+    area = blocker.explanation.area if blocker.explanation else "none"
+    return finding(slug, "fail" if sure else "unknown", text, fix, tries=str(tries), area=area)
 
 
 def _untried(blocker: Stage | None) -> dict:

@@ -53,7 +53,7 @@ def check(run: Run) -> Conclusion:
     judged = judge(Gateway.objects.of(run.server), facts, mask=run.mask)
     refused = record(run.server, judged, facts, masked=run.masked)
     if judged.word in IN_FORCE and refused:
-        return Conclusion(False, f"{judged.text} {refused['text']}", cause=refused["slug"], hint=refused["hint"])
+        return _refused(judged, refused)
     if judged.word in IN_FORCE:
         return Conclusion(True, judged.text, result={"queued": facts.queued})
     if judged.word == "absent":
@@ -61,6 +61,13 @@ def check(run: Run) -> Conclusion:
     cause = judged.word if judged.word in ("invalid", "unreadable") else "drift"
     result = preview(judged.todo).result if cause == "drift" else {}
     return Conclusion(False, judged.text, cause=cause, hint=judged.hint, result=result)
+
+
+def _refused(judged: Judged, finding: dict) -> Conclusion:
+    """As it was installed, and no good all the same."""
+    slug, cause, fix = finding["slug"], finding["text"], finding["hint"]
+    told = {"explanation": {"slug": slug, "cause": cause, "fix": fix, "area": finding.get("area", "none")}}
+    return Conclusion(False, f"{judged.text} {cause}", cause=slug, hint=fix, result=told)
 
 
 def judge(gateway: Gateway, facts: Facts, mask: Callable[[Secret | None], None]) -> Judged:

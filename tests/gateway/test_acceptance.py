@@ -133,3 +133,7 @@ def test_a_refused_account_is_asked_again_soon_once_and_then_ever_more_seldom():
     assert waits[0] <= timedelta(minutes=30) and waits == sorted(waits) and waits[-1] == DAY
     assert not acceptance.due(NOW, NOW - timedelta(minutes=59), 0, DAY, tries=2)
     assert acceptance.due(NOW, NOW - timedelta(minutes=61), 0, DAY, tries=2)
+
+
+def test_a_refusal_knows_where_it_is_mended():
+    assert tried(NO, NO)[0]["area"] == explain(REFUSED).area == "credentials"

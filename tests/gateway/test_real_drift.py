@@ -17,7 +17,9 @@ from tests.gateway.test_main_job import account as account  # the fixture
 
 pytestmark = [pytest.mark.fleet, pytest.mark.django_db(transaction=True)]
 
-ORIGINAL = "# ours\ncompatibility_level = 3.5\nsmtp_tls_loglevel = 0\nmydestination = localhost\nrelayhost =\n# the end\n"
+ORIGINAL = (
+    "# ours\ncompatibility_level = 3.5\nsmtp_tls_loglevel = 0\nmydestination = localhost\nrelayhost =\n# the end\n"
+)
 BY_HAND = [
     ("postconf -e 'relayhost = [elsewhere.example]:587' && postfix reload", "drifted", "main.cf differs: relayhost."),
     ("systemctl stop postfix", "broken", "Postfix does not run."),
@@ -122,6 +124,9 @@ def test_a_certificate_near_its_end_and_a_changed_password_are_found_by_the_look
     sure = look(row, tried=timedelta(minutes=5))
     assert (sure.state, sure.problems[0]["slug"], sure.problems[0]["state"]) == ("broken", "sign-in", "fail")
     assert "password" in sure.reason and CANARY not in str((sure.problems, sure.reason))
+    checked = run("check", row, administrator)
+    assert (checked.status, checked.cause) == ("failed", "sign-in") and sure.reason in checked.outcome, told(checked)
+    assert checked.result["explanation"]["area"] == "credentials"
     later = look(row)
     assert (later.state, later.problems) == ("broken", sure.problems)
     account.add_user(LOGIN, CANARY, ["@example.org"])
