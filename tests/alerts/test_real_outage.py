@@ -2,6 +2,7 @@
 route hears of it once, and once that it is over."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -79,28 +80,35 @@ def test_an_outage_is_told_once_and_once_that_it_is_over(
     timetable()
     assert heard() == ([], 0, 0)
 
-    account.stop_mail()
-    for _, row in relayed:
-        failed = send(row, administrator)
-        assert failed.result["delivery"] == "deferred", told(failed)
-    look()
-    assert Trouble.objects.open().count() == len(relayed), "a look sees it, whoever sent the mail that waits"
-    for _ in range(2):
-        timetable()
-    assert heard() == (["opened"], 1, 0)
-    opened = json.loads(receiver.requests[0][2])
-    assert opened["title"] == "Mail that goes through Main waits: 3 servers", opened
-    assert set(opened["servers"]) == {row.name for _, row in relayed} and "refuses connections" in opened["hint"]
-    (alert,) = Alert.objects.all()
-    assert "Main: " in Delivery.objects.get(route__name="Mail").answer, "the provider that is out was tried first"
+    def outage(title: str, begin: Callable[[], object], end: Callable[[], object], before: int) -> None:
+        """before: outages until now."""
+        arrived = len(account.messages())
+        begin()
+        for _, row in relayed:
+            failed = send(row, administrator)
+            assert failed.result["delivery"] == "deferred", told(failed)
+        look()
+        assert Trouble.objects.open().count() == len(relayed), "a look sees it, whoever sent the mail that waits"
+        for _ in range(2):
+            timetable()
+        assert heard() == (["opened", "closed"] * before + ["opened"], before + 1, before)
+        opened = json.loads(receiver.requests[-1][2])
+        assert (opened["title"], set(opened["servers"])) == (title, {row.name for _, row in relayed})
+        assert "Main: " in Delivery.objects.filter(route__name="Mail").first().answer, "the broken one was tried first"
+        end()
+        for real, _ in relayed:
+            real.run(["postqueue", "-f"])  # the next try, brought forward
+        account.wait_for_messages(arrived + len(relayed))
+        for _ in range(2):
+            timetable()
+        assert heard() == (["opened", "closed"] * (before + 1), before + 1, before + 1)
 
-    account.start_mail()
-    for real, _ in relayed:
-        real.run(["postqueue", "-f"])  # the next try, brought forward
-    account.wait_for_messages(2 * len(relayed))
-    for _ in range(2):
-        timetable()
-    answers = list(Delivery.objects.filter(route__name="Mail").values_list("answer", flat=True))
-    assert heard() == (["opened", "closed"], 1, 1), answers
-    assert Alert.objects.get().closed_at and alert.pk == Alert.objects.get().pk
+    outage("Mail that goes through Main waits: 3 servers", account.stop_mail, account.start_mail, 0)
+    outage(
+        "Main rejects the sign-in: 3 servers",
+        lambda: account.add_user(LOGIN, "another one", ["@example.org"]),
+        lambda: account.add_user(LOGIN, CANARY, ["@example.org"]),
+        1,
+    )
+    assert Alert.objects.count() == 2 and not Alert.objects.open().exists()
     assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
