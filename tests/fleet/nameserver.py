@@ -91,6 +91,7 @@ class _Server:
 
     def __init__(self, address: str, port: int) -> None:
         self.address, self.port = address, port
+        self._process: subprocess.Popen | None = None
         self.home = Path(tempfile.mkdtemp(prefix="fleetpost-dns-"))
 
     def program(self, name: str) -> str:
@@ -105,8 +106,9 @@ class _Server:
         self._until(lambda: self.ask("version.bind", "TXT", "CH") is not None)
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
+        if self._process:
+            self._process.terminate()
+            self._process.wait(20)
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -127,7 +129,11 @@ class _Server:
             time.sleep(0.02)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error) -> None:
