@@ -100,7 +100,8 @@ def look(gateway: Gateway) -> Look:
         with closing(_dialled(server, mask)) as host:
             facts, ended = looking.observe(host), timezone.now()
             judged = checking.judge(gateway, facts, mask=mask.add)
-            tried = trying.attempt(gateway, judged.relay, host) if judged.relay else None
+            known = judged.relay if judged.row == gateway.applied else None
+            tried = trying.attempt(gateway, known, host) if known else None
         told = {"masked": lambda text: mask(clean.text(text)), "when": ended, "tried": tried}
         _note(gateway, lease, began, partial(_answered, server, judged, facts, told))
         return Look(server, answered=True)

@@ -73,9 +73,8 @@ def _take(gateway: Gateway, now: datetime, own: int) -> str:
     keeps this one from trying. own: how often this one was refused."""
     rows = wanted.account(gateway.applied, rules.preset_of(gateway.applied.preset))
     # Whoever tries this account waits here for whoever else does, so that both see the other's minute.
-    holders = list(
-        Smarthost.objects.select_for_update().filter(pk__in=rows).order_by("pk").values_list("pk", flat=True)
-    )
+    held = Smarthost.objects.select_for_update(no_key=True).filter(pk__in=rows).order_by("pk")
+    holders = list(held.values_list("pk", flat=True))
     others = Gateway.objects.filter(applied__in=holders).exclude(pk=gateway.pk)
     if others.filter(signed_in_at__gt=now - APART).exists():
         return "later"

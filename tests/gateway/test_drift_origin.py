@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from gateway import drift
-from gateway.postfix import files, manifest, paths
+from gateway.postfix import files, maincf, manifest, paths
 from gateway.postfix.plan import plan
 from gateway.postfix.state import Facts
 from tests.gateway.test_drift import INSTALLED, KEY, TABLES, WISH, found
@@ -66,6 +66,22 @@ def test_the_form_of_the_tables_is_the_same_at_every_start_and_another_for_anoth
     assert files.form() != first
     monkeypatch.undo()
     files.form.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        lambda text: text + "message_size_limit = 1\n# a word\n",
+        lambda text: "# a word\n\n" + text,
+        lambda text: "".join(reversed(text.splitlines(keepends=True))),
+        lambda text: text.replace(f"{maincf.MARK}\n", ""),
+        lambda text: text.replace("biff = no\n", "biff=no\n"),
+    ],
+    ids=["other settings", "comments", "order", "our own comment", "spaces"],
+)
+def test_what_is_not_ours_is_no_difference(foreign):
+    text = foreign(INSTALLED.main_cf.decode())
+    assert plan(replace(INSTALLED, main_cf=text.encode()), WISH, KEY).empty and text != INSTALLED.main_cf.decode()
 
 
 def test_what_differs_is_told_with_both_values():
