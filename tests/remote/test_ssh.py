@@ -203,11 +203,11 @@ def test_a_script_after_the_second_waits_for_the_server_less_often(sshd):
     with Links({"it": (login.address, login.port)}, 0.02) as links:
         far = replace(login, address=LISTEN, port=links.ports["it"])
         with ssh.connect(far) as host:
-            for number in range(3):
+            for number in range(8):  # on a busy machine the channel opened ahead is sometimes still under way
                 links.turns()
                 assert host.run(f"echo {number}").stdout == b"%d\n" % number
                 counted.append(links.turns()["it"])
-    assert counted[2] < counted[0]
+    assert min(counted[2:]) < counted[0], counted
 
 
 def test_a_server_that_allows_one_session_at_a_time_takes_script_after_script(own_sshd):
