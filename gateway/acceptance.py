@@ -80,7 +80,7 @@ def certificate(until: datetime | None, now: datetime) -> list[dict]:
         return []
     day = f"{until.astimezone(UTC):%-d %B %Y}"
     if until <= now:
-        hint = "The provider must renew it; until then Postfix keeps the mail, or uses another provider."
+        hint = "The provider must renew it: until then Postfix keeps mail waiting. Another provider would take it now."
         return [finding("certificate", "fail", f"The provider's certificate ended on {day}.", hint)]
     left = (until - now).days
     when = "in less than a day" if left == 0 else "tomorrow" if left == 1 else f"in {left} days"

@@ -106,7 +106,7 @@ def record(
 ) -> dict | None:
     """when: the end of the observation, if it is not now. tried: what a try of the account told; without one, what an
     earlier one told stands. Returns the finding that turns the state of a gateway that is as it was installed."""
-    account = _account(server, tried) if judged.word != "absent" else []
+    account = _account(server, judged, tried) if judged.word != "absent" else []
     refused = acceptance.confirmed(account)
     if judged.word in IN_FORCE:
         failing, seen = masked(refused["text"]) if refused else "", looking.seen(facts)
@@ -131,13 +131,15 @@ def record(
     return refused
 
 
-def _account(server: Server, tried: Tried | None) -> list[dict]:
-    """What is known of the account: from this try, or from the last one."""
+def _account(server: Server, judged: Judged, tried: Tried | None) -> list[dict]:
+    """What is known of the account: from this try, or from the last one while the server ran on the same values."""
     if tried is not None:
         Gateway.objects.filter(server=server).update(certificate_until=tried.until)
         found, until = tried.findings, tried.until
     else:
         row = Gateway.objects.of(server)
+        if judged.row and not row.runs_on(judged.row, judged.revision):
+            return []
         found, until = acceptance.lasting(row.problems), row.certificate_until
     ends = acceptance.certificate(until, timezone.now())
     return [*found, *(one for one in ends if one["slug"] not in {other["slug"] for other in found})]

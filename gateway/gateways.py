@@ -126,7 +126,10 @@ def proved(server: Server, smarthost: Smarthost, revision: int, seen: Seen, *, s
         working |= {"state": Gateway.State.BROKEN, "reason": failing}
     if revision == smarthost.revision:
         working["applied_password_revision"] = smarthost.password_revision
-    installed = Gateway.objects.of(server).installed_at or now
+    before = Gateway.objects.of(server)
+    if not before.runs_on(smarthost, revision):
+        working["certificate_until"] = None
+    installed = before.installed_at or now
     defaults = working | _looked(seen, now) | {"installed_at": installed, "generation": seen.generation}
     Gateway.objects.update_or_create(server=server, defaults=defaults)
     alarms.fine(server)

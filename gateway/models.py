@@ -201,6 +201,10 @@ class Gateway(models.Model):
     def installed(self) -> bool:
         return self.applied_id is not None
 
+    def runs_on(self, smarthost: Smarthost, revision: int) -> bool:
+        """Whether these values are what was last proved to be in force."""
+        return (self.applied_id, self.applied_revision) == (smarthost.pk, revision)
+
     @property
     def pending(self) -> bool:
         """Values were saved that no look at the server has proved to be in force."""

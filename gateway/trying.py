@@ -45,7 +45,9 @@ def attempt(gateway: Gateway, relay: Relay, host: Host) -> Tried | None:
     refused = acceptance.refused(before)
     tries = int(refused["tries"]) if refused else 0
     last = gateway.signed_in_at or gateway.installed_at
-    if every is None or not acceptance.due(now, last, gateway.server_id.int, every, tries):
+    # A certificate that ended since may have been renewed: what its date says is to be seen at once.
+    ended = last is not None and gateway.certificate_until is not None and last < gateway.certificate_until <= now
+    if every is None or not (ended or acceptance.due(now, last, gateway.server_id.int, every, tries)):
         return None
     turn = _take(gateway, now, own=tries)
     if turn == "elsewhere":

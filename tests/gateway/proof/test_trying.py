@@ -102,6 +102,16 @@ def test_a_certificate_that_ended_is_confirmed_by_a_second_try(provider):
     assert (look(once).state, slugs(look(once))) == ("broken", [("certificate", "fail")])
 
 
+def test_a_certificate_whose_day_has_come_is_looked_at_at_once(provider):
+    server = provider(days=60)
+    (gateway,) = using(server)
+    now = timezone.now()
+    Gateway.objects.update(signed_in_at=now - timedelta(hours=3), certificate_until=now - timedelta(minutes=5))
+    after = look(gateway)
+    assert after.problems == [] and after.certificate_until > now + timedelta(days=59)
+    assert len(server.logins) == 1
+
+
 def test_a_provider_out_of_reach_says_nothing_of_the_account(provider):
     (gateway,) = using(provider())
     Smarthost.objects.update(port=free_port())
@@ -119,6 +129,16 @@ def test_a_miss_keeps_what_was_found(provider):
     )
     assert slugs(fresh(once)) == [("reach", "unknown"), ("sign-in", "unknown")]
     assert slugs(look(once)) == [("sign-in", "unknown")]
+
+
+def test_other_values_in_force_end_what_was_known_of_the_account(provider):
+    (gateway,) = using(provider(days=5), password="changed")
+    look(gateway)
+    other = SmarthostFactory()
+    judged = checking.Judged("installed", "As it was.", row=other, revision=other.revision)
+    checking.record(gateway.server, judged, INSTALLED, masked=str)
+    after = fresh(gateway)
+    assert (after.problems, after.certificate_until, after.state) == ([], None, "working")
 
 
 def test_an_install_acquits(provider):
