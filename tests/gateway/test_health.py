@@ -226,3 +226,12 @@ def test_a_refused_sign_in_leads_to_the_catalogues_fix_and_not_to_a_reinstall(op
     gateway = GatewayFactory(working=True, state=Gateway.State.BROKEN, reason="It refuses.", problems=[refusal])
     text = operator_client.get(reverse("servers:services", args=[gateway.server_id])).content.decode()
     assert "Enter both again." in text and "A reinstall puts it right." not in text
+
+
+def test_the_services_tab_says_when_the_account_was_tried_and_how_long_its_certificate_lasts(operator_client):
+    until = timezone.now() + timedelta(days=60)
+    tried = {"signed_in_at": timezone.now() - timedelta(hours=3), "certificate_until": until}
+    gateway = GatewayFactory(working=True, **tried)
+    text = operator_client.get(reverse("servers:services", args=[gateway.server_id])).content.decode()
+    assert "account tried <time" in text and "3 h ago" in text
+    assert f"the provider’s certificate is valid until {timezone.localtime(until):%-d %b %Y}" in text
