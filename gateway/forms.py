@@ -50,6 +50,7 @@ class ValuesForm(forms.ModelForm):
                 self.fields[name].required = False
         self.fields["tls"].choices = [BY_PORT, *Tls.choices]
         self.fields["password"].is_set = bool(stored and stored.has_password)
+        self.fields["password"].kept = "Leave blank to keep it for this server and user name."
         self.initial = self._suggested() | (self._shown(stored) if stored else {}) | self.initial
         self._dress()
 
