@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from gateway import gateways, proving, rules
 from gateway.actions import nothing_wanted, with_relay
-from gateway.diagnosis import path, report, scan
+from gateway.diagnosis import look, path, report, scan
 from gateway.diagnosis.values import Asked, Verdict
 from gateway.diagnosis.verdict import judge
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
 from gateway.proof import Proof, Stage, prove
-from gateway.proof.scene import Scene, look
+from gateway.proof import scene as scenes
+from gateway.proof.scene import Scene
 from servers import checking
 from servers.jobs.run import Conclusion, Run
 from servers.remote.errors import LimitReached
@@ -69,18 +70,19 @@ class _Diagnosis:
     def _ports(self) -> tuple[Scene, scan.Scan, Verdict | None]:
         relay = self._relay
         with self._run.step("ports", "Look the name up and try its ports") as step:
-            host = self._run.connect()
-            checking.cloud(self._run.server, host)
-            scene = look(host, relay.host)
-            forbid = proving.refusal(self._run, self._smarthost)
-            for address in scene.addresses if forbid else ():
-                if reason := forbid(address):
-                    step.line(f"{relay.host} [{address}]: {reason}")
-                    step.failed()
-                    self._stages.append(Stage("name", "fail", f"{relay.host} [{address}]: {reason}"))
-                    return scene, scan.Scan(), Verdict("address-refused", reason, report.PUBLIC, "port")
-            ports = scan.ports(self._preset, relay.port, relay.tls)
-            found = scan.scan(host, relay.host, scene.addresses, ports, report.greeting_name(relay, scene))
+            host, ports = self._run.connect(), scan.ports(self._preset, relay.port, relay.tls)
+            if forbid := proving.refusal(self._run, self._smarthost):
+                scene = scenes.look(host, relay.host)
+                for address in scene.addresses:
+                    if reason := forbid(address):
+                        step.line(f"{relay.host} [{address}]: {reason}")
+                        step.failed()
+                        self._stages.append(Stage("name", "fail", f"{relay.host} [{address}]: {reason}"))
+                        return scene, scan.Scan(), Verdict("address-refused", reason, report.PUBLIC, "port")
+                found = scan.scan(host, relay.host, scene.addresses, ports, report.greeting_name(relay, scene))
+            else:
+                scene, found, said = look.look(host, relay.host, ports, relay.helo_name)
+                checking.learn_cloud(self._run.server, said)
             self._stages += report.reached(relay, scene, found)
             for line in report.table_lines(relay, found):
                 step.line(line)

@@ -16,7 +16,7 @@ from servers.models import HostKey, Server
 from servers.remote import clean, facts
 from servers.remote.errors import HostKeyUnknown
 from servers.remote.facts import ServerFacts
-from servers.remote.host import Host, PinnedKey, RemoteError
+from servers.remote.host import PinnedKey, RemoteError
 
 CHECK = "server.check"
 _STAGE_OF = {"name": "name", "connect-timeout": "tcp", "connect-refused": "tcp", "no-route": "tcp"}
@@ -37,13 +37,16 @@ def last(server: Server) -> Job | None:
     return server.jobs.filter(action=CHECK).first()
 
 
-def cloud(server: Server, host: Host) -> str:
-    """Whose cloud it stands in, "" unknown. Asks the server where no check has looked since clouds are known."""
-    if not server.cloud and "cloud" not in server.findings.get("facts", {}):
-        server.cloud = facts.parse_server(host.run(facts.cloud_script()).stdout).cloud
-        if server.cloud:
-            Server.objects.filter(pk=server.pk).update(cloud=server.cloud)
-    return server.cloud
+def cloud_unasked(server: Server) -> bool:
+    """Whether no check has looked since clouds are known."""
+    return not server.cloud and "cloud" not in server.findings.get("facts", {})
+
+
+def learn_cloud(server: Server, stdout: bytes) -> None:
+    """What a server of which that was so said to `facts.cloud_parts`."""
+    if cloud_unasked(server) and (found := facts.parse_server(stdout).cloud):
+        server.cloud = found
+        Server.objects.filter(pk=server.pk).update(cloud=found)
 
 
 def run(run: Run) -> Conclusion:

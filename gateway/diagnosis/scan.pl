@@ -1,5 +1,6 @@
 # Tries every address and port at once and waits once. perl-base is all it takes.
-# Prints "N words" for a name without address, else for each try "P address port state ms greeting offers tls words",
+# Addresses "?" are looked up here, two of each family at most, and a greeting name "" too.
+# Prints "R ms" when the name was looked up, "N words" for a name without address, else for each try "P address port state ms greeting offers tls words",
 # the texts in hex.
 use strict;
 use warnings;
@@ -10,13 +11,21 @@ use POSIX qw(:errno_h);
 $SIG{PIPE} = 'IGNORE';
 my ($wait, $name, $helo, $hello, $addresses, @ports) = @ARGV;
 my $now = eval { require Time::HiRes; \&Time::HiRes::time } || sub { time };
-if ($addresses eq '') {
-    my ($error) = getaddrinfo($name, '', { socktype => SOCK_STREAM });
-    print 'N ', ($error || 'No address associated with hostname'), "\n";
-    exit;
-}
-
 my $start = $now->();
+if ($addresses eq '' || $addresses eq '?') {
+    my ($error, @found) = getaddrinfo($name, '', { socktype => SOCK_STREAM });
+    print 'R ', int(1000 * ($now->() - $start)), "\n";
+    $addresses = $addresses eq '?' ? join ',', spread(@found) : '';
+    if ($addresses eq '') {
+        print 'N ', ($error || 'No address associated with hostname'), "\n";
+        exit;
+    }
+}
+if ($helo eq '') {
+    ($helo) = qx(timeout 5 hostname -f 2>/dev/null) =~ /^((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63})$/;
+    $helo ||= 'localhost.localdomain';
+}
+$start = $now->();
 my @tries;
 for my $address (split /,/, $addresses) {
     my $six = $address =~ /:/;
@@ -53,6 +62,12 @@ while (my @open = grep { $_->{step} ne 'done' } @tries) {
 for my $try (@tries) {
     my @texts = map { unpack 'H*', substr $_, 0, 2000 } @$try{qw(greeting offers words)};
     print join(' ', 'P', @$try{qw(address port state ms)}, "g$texts[0]", "o$texts[1]", $try->{tls}, "w$texts[2]"), "\n";
+}
+
+sub spread {
+    my (%seen, %count);
+    my @texts = map { (getnameinfo($_->{addr}, NI_NUMERICHOST))[1] } @_;
+    return grep { defined && !$seen{$_}++ && ++$count{/:/ ? 6 : 4} <= 2 } @texts;
 }
 
 sub begin {

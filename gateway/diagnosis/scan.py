@@ -13,6 +13,7 @@ from servers.remote.command import shell
 from servers.remote.host import Host, Limits
 
 WAIT = 6  # seconds for everything: connections, greetings, EHLO
+LIMITS = Limits(total=WAIT + 30, idle=WAIT + 20)
 COMMON = (25, 465, 587, 2525, 2587)
 _MOST_ADDRESSES = 4
 _STATES = ("open", "refused", "silent", "unreachable")
@@ -59,19 +60,24 @@ def ports(preset: Preset, port: int, tls: str) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class Scan:
-    """words: why the name has no address; then `seen` is empty."""
+    """words: why the name has no address; then `seen` is empty. ms: how long the name took, where the scan asked."""
 
     seen: tuple[Seen, ...] = ()
     words: str = ""
+    ms: int = 0
 
 
 def scan(host: Host, name: str, addresses: tuple[str, ...], ports: dict[int, str], helo: str) -> Scan:
     """ports: number -> "starttls" | "implicit" | "none", whose answer to expect. Raises RemoteError."""
+    return parse(host.run(script(name, addresses, ports, helo), limits=LIMITS).stdout)
+
+
+def script(name: str, addresses: tuple[str, ...] | None, ports: dict[int, str], helo: str) -> str:
+    """addresses: None are looked up there. helo: "" is the server's own name."""
     wanted = [f"{port}:{'tls' if tls == 'implicit' else 'plain'}" for port, tls in ports.items()]
-    tried = ",".join(spread(addresses))
+    tried = "?" if addresses is None else ",".join(spread(addresses))
     arguments = (str(WAIT), name, helo, _hello(name).hex(), tried, *wanted)
-    script = f"LC_ALL=C; export LC_ALL\n{shell('perl', '-e', _program(), *arguments)}\n"
-    return parse(host.run(script, limits=Limits(total=WAIT + 20, idle=WAIT + 15)).stdout)
+    return f"LC_ALL=C; export LC_ALL\n{shell('perl', '-e', _program(), *arguments)}\n"
 
 
 def spread(addresses: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,11 +89,13 @@ def spread(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 def parse(stdout: bytes) -> Scan:
     """What scan.pl printed; lines that are not its own are skipped."""
-    seen, words = [], ""
+    seen, words, took = [], "", 0
     for line in stdout.decode("ascii", "replace").splitlines():
         fields = line.split(" ")
         if fields[0] == "N":
             words = clean.line(" ".join(fields[1:]))[:200]
+        elif fields[0] == "R" and fields[-1].isdigit():
+            took = int(fields[-1])
         elif len(fields) == 9 and fields[0] == "P" and fields[3] in _STATES:
             _, address, port, state, ms, greeting, offers, tls, said = fields
             told = [_text(one) for one in (greeting, offers, said)]
@@ -104,7 +112,7 @@ def parse(stdout: bytes) -> Scan:
                     words=clean.line(told[2])[:200],
                 )
             )
-    return Scan(tuple(seen), words)
+    return Scan(tuple(seen), words, took)
 
 
 def _text(hexed: str) -> str:

@@ -1,6 +1,7 @@
 """The conversation itself, from greeting to recipient. The same for a live wire and a recorded one."""
 
 import base64
+import contextlib
 import re
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ class Dialogue:
     """`run` gives a stage to `done` for each step and stops at the first that fails or stays unknown.
 
     sender: "" ends it after the sign-in. helo: the name to greet with. preset: whose words to expect in explanations.
-    recipient: asked about as well, and then everything is taken back; "" leaves that out.
+    recipient: asked about as well, and left before there is a message; "" leaves that out.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Dialogue:
         self._recipient = recipient
         self._done, self._preset = done, preset
         self._offers: dict[str, str] = {}
-        self._name, self._since, self._last = "", 0.0, ""
+        self._name, self._since, self._left = "", 0.0, False
 
     def run(self) -> bool:
         """True when every step was taken."""
@@ -43,8 +44,7 @@ class Dialogue:
             "starttls": (self._greet, self._starttls),
             "none": (self._greet,),
         }[self._relay.tls]
-        asked = ((self._sender, self._name_sender), (self._sender and self._recipient, self._name_recipient))
-        steps = (*opening, self._sign_in, *(step for address, step in asked if address))
+        steps = (*opening, self._sign_in, *([self._envelope] if self._sender else []))
         try:
             good = all(step() for step in steps)
         except WireFault as fault:
@@ -120,29 +120,39 @@ class Dialogue:
     def _judge(self, reply: Reply) -> bool:
         return self._end("ok" if reply.code == 235 else "fail", reply.text)
 
-    def _name_sender(self) -> bool:
+    def _envelope(self) -> bool:
+        """Sender, and recipient where one is asked about. Far away each answer that is waited for is a turn, so where
+        the provider takes commands ahead of its answers (RFC 2920) both go out with the goodbye."""
         self._begin("mail_from")
-        reply = self._ask(f"MAIL FROM:<{self._sender}>")
+        lines = [f"MAIL FROM:<{self._sender}>", *([f"RCPT TO:<{self._recipient}>"] if self._recipient else [])]
+        ahead = self._wire.live and "PIPELINING" in self._offers
+        if ahead:
+            self._say(*lines, "QUIT")
+            self._left = True
+        replies = (self._wire.reply() if ahead else self._ask(line) for line in lines)
+        sender = next(replies)
         # A 4xx here is no verdict on the account: Postfix keeps the mail and tries again.
-        state = "ok" if reply.good else "warn" if reply.code < 500 else "fail"
-        return self._end(state, reply.text)
+        good = self._end("ok" if sender.good else "warn" if sender.code < 500 else "fail", sender.text)
+        if self._recipient and sender.good:  # without a sender there is nobody to write to
+            self._begin("rcpt_to")
+            return self._judge_recipient(next(replies))
+        return good
 
-    def _name_recipient(self) -> bool:
-        if self._last != "ok":  # without a sender there is nobody to write to
-            return True
-        self._begin("rcpt_to")
-        reply = self._ask(f"RCPT TO:<{self._recipient}>")
+    def _judge_recipient(self, reply: Reply) -> bool:
         meaning = explain(reply.text, self._preset)
         # The address is only an example: a provider that merely does not know it has let us in.
         refused = reply.code >= 500 and meaning.exact and meaning.area != "recipient"
         return self._end("ok" if reply.good else "fail" if refused else "warn", reply.text)
 
     def _leave(self) -> None:
-        try:
-            self._ask("RSET")
-            self._ask("QUIT")
-        except WireFault:
-            return
+        """Whatever is answered to that, the verdict stands, so nobody waits for it."""
+        if not self._left:
+            with contextlib.suppress(WireFault):
+                self._say("QUIT")
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self._wire.send(line.encode(), line)
 
     def _ask(self, line: str, secret: bytes = b"") -> Reply:
         self._wire.send(line.encode() + secret, line + MASK if secret else line)
@@ -157,7 +167,6 @@ class Dialogue:
     def _end(self, state: str, evidence: str) -> bool:
         ms = round(max(0.0, self._wire.clock() - self._since) * 1000)
         meaning = explain(evidence, self._preset) if state in ("fail", "warn") else None
-        self._last = state
         until = self._wire.certificate_until if self._name == "tls" else None
         self._done(Stage(self._name, state, evidence, ms, meaning, until))
         return state not in ("fail", "unknown")

@@ -50,7 +50,7 @@ def prove(
     sender: "" ends it after the sign-in. refuse: says why an address must not be contacted, or None; given one, only
     addresses it was asked about are.
     scene: what a look has found already. target: the address to connect to, known to be allowed. recipient: also
-    asked about, by RCPT TO and RSET; nothing is sent.
+    asked about, by RCPT TO; nothing is sent.
     Raises RemoteError when the server itself is lost, ValueError when sender, recipient, host or HELO name could break
     out of a command.
     """

@@ -14,6 +14,8 @@ _STOPS = {
 class RecordedWire:
     """A `wire.Wire` over the script's output. Nothing the SMTP server says can forge a frame: it has one line each."""
 
+    live = False
+
     def __init__(self, stdout: bytes, heard: Callable[[str], None], patience: int):
         self._frames = [(line[:1], line[2:]) for line in stdout.split(b"\n") if line[1:2] in (b" ", b"")]
         self._heard, self._patience = heard, patience

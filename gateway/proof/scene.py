@@ -37,19 +37,26 @@ class Scene:
 
 def look(host: Host, name: str) -> Scene:
     """Raises RemoteError."""
-    tried = " ".join(BUNDLES)
-    script = section_script(
-        {
-            "addresses": f"timeout 10 {shell('getent', 'ahosts', name)} | cut -d' ' -f1 | sort -u | head -n 16",
-            "fqdn": "timeout 5 hostname -f",
-            "bundle": f'for f in {tried}; do [ -s "$f" ] && sha256sum "$f" && break; done',
-            "tools": "for t in bash openssl timeout; do command -v $t >/dev/null 2>&1 && echo $t; done",
-            "clock": "date +%s",
-        }
-    )
     started = time.monotonic()
-    output = host.run(script, limits=LIMITS)
-    said = {key: value.decode("utf-8", "replace").split() for key, value in sections(output.stdout).items()}
+    output = host.run(section_script(parts(name)), limits=LIMITS)
+    return read(output.stdout, time.time(), round((time.monotonic() - started) * 1000))
+
+
+def parts(name: str) -> dict[str, str]:
+    """The look as sections of a script; the clock comes last."""
+    tried = " ".join(BUNDLES)
+    return {
+        "addresses": f"timeout 10 {shell('getent', 'ahosts', name)} | cut -d' ' -f1 | sort -u | head -n 16",
+        "fqdn": "timeout 5 hostname -f",
+        "bundle": f'for f in {tried}; do [ -s "$f" ] && sha256sum "$f" && break; done',
+        "tools": "for t in bash openssl timeout; do command -v $t >/dev/null 2>&1 && echo $t; done",
+        "clock": "date +%s",
+    }
+
+
+def read(stdout: bytes, now: float, ms: int) -> Scene:
+    """What the sections said. now: the panel's clock at their end. ms: how long the name took."""
+    said = {key: value.decode("utf-8", "replace").split() for key, value in sections(stdout).items()}
     digest, _, bundle = " ".join(said.get("bundle", [])).partition(" ")
     fqdn, clock = said.get("fqdn", [""])[:1], said.get("clock", [""])[:1]
     return Scene(
@@ -58,6 +65,6 @@ def look(host: Host, name: str) -> Scene:
         bundle=bundle if bundle in BUNDLES else "",
         digest=digest,
         tools=frozenset(said.get("tools", [])),
-        skew=float(clock[0]) - time.time() if clock and clock[0].isdigit() else 0.0,
-        ms=round((time.monotonic() - started) * 1000),
+        skew=float(clock[0]) - now if clock and clock[0].isdigit() else 0.0,
+        ms=ms,
     )

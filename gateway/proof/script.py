@@ -87,10 +87,10 @@ talk() {
     implicit) detach; open_tls; greet || return ;;
   esac
   sign_in || return
-  if [ -z "$sender" ]; then ask RSET && ask QUIT; return; fi
+  if [ -z "$sender" ]; then ask QUIT; return; fi
   ask "MAIL FROM:<$sender>" && [ "$code" -lt 500 ] || return
   if [ -n "$recipient" ] && [ "$code" -lt 400 ]; then ask "RCPT TO:<$recipient>" || return; fi
-  ask RSET && ask QUIT
+  ask QUIT
 }
 talk; detach
 """

@@ -29,6 +29,8 @@ class LiveWire:
     alive: called before the SMTP server is blamed for a closed connection; raises when the way to it broke instead.
     """
 
+    live = True
+
     def __init__(
         self,
         socket: Socket,

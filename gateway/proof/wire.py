@@ -43,8 +43,10 @@ class Reply:
 
 class Wire(Protocol):
     """One SMTP conversation, live or recorded. `clock` is in seconds; all but clock raise WireFault.
-    certificate_until: end of a certificate that was checked, once encryption began."""
+    live: commands may be sent ahead of answers. certificate_until: end of a certificate that was checked, once
+    encryption began."""
 
+    live: bool
     certificate_until: datetime | None
 
     def reply(self) -> Reply: ...

@@ -121,9 +121,9 @@ def server_script() -> str:
     return section_script(SERVER)
 
 
-def cloud_script() -> str:
-    """As much of it as tells the cloud."""
-    return section_script({name: SERVER[name] for name in ("container", "dmi")})
+def cloud_parts() -> dict[str, str]:
+    """As many sections of it as tell the cloud."""
+    return {name: SERVER[name] for name in ("container", "dmi")}
 
 
 def parse_server(stdout: bytes) -> ServerFacts:

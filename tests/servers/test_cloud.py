@@ -16,6 +16,7 @@ from tests.remote.sshd import free_port
 from tests.remote.test_facts import stdout
 
 pytestmark = pytest.mark.django_db
+DROPLET = stdout({"dmi": "sys_vendor:DigitalOcean\n"})
 
 
 def keep(server: Server, facts: ServerFacts | None) -> str:
@@ -34,35 +35,26 @@ def test_a_check_keeps_the_cloud_until_a_look_tells_otherwise():
     assert keep(server, ServerFacts()) == ""
 
 
-class Says:
-    """A server that answers every script with the same firmware."""
-
-    def __init__(self, **sections: str):
-        self.asked, self.stdout = 0, stdout(sections)
-
-    def run(self, script, **limits):
-        self.asked += 1
-        return self
+def test_a_server_enrolled_before_clouds_were_known_is_placed_when_somebody_looks():
+    server = ServerFactory()
+    checking.learn_cloud(server, DROPLET)
+    assert server.cloud == Server.objects.get(pk=server.pk).cloud == "digitalocean"
 
 
-def test_a_server_enrolled_before_clouds_were_known_is_asked_once():
-    server, droplet = ServerFactory(), Says(dmi="sys_vendor:DigitalOcean\n")
-    assert checking.cloud(server, droplet) == "digitalocean"
-    assert checking.cloud(Server.objects.get(pk=server.pk), droplet) == "digitalocean" and droplet.asked == 1
-
-
-def test_a_server_a_check_could_not_place_is_not_asked_again():
-    server, silent = ServerFactory(), Says()
+def test_what_a_check_found_stands():
+    server = ServerFactory()
     keep(server, ServerFacts())
-    assert checking.cloud(Server.objects.get(pk=server.pk), silent) == "" and not silent.asked
+    checking.learn_cloud(Server.objects.get(pk=server.pk), DROPLET)
+    assert Server.objects.get(pk=server.pk).cloud == ""
 
 
-def test_a_server_that_moved_is_asked_anew():
+def test_a_server_that_moved_is_placed_anew():
     server = ServerFactory(address="192.0.2.1")
     keep(server, ServerFacts(cloud="hetzner"))
     moved = inventory.change(Server.objects.get(pk=server.pk), by=None, address="192.0.2.2")
     assert Server.objects.get(pk=server.pk).cloud == ""
-    assert checking.cloud(moved, Says(dmi="sys_vendor:Vultr\n")) == "vultr"
+    checking.learn_cloud(moved, DROPLET)
+    assert Server.objects.get(pk=server.pk).cloud == "digitalocean"
 
 
 def test_the_page_names_it_and_the_list_is_narrowed_by_it(viewer_client):
