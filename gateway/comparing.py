@@ -21,8 +21,8 @@ _COLUMNS = ("server_id", "server__name", "server__cloud", "status", "cause", "re
 
 
 def found(viewer: User | None, jobs: QuerySet) -> list[dict]:
-    """[{"cloud", "label", "count", "sentence", "where", "ports", "rows", "offers"}], one per cloud; of servers that could
-    not be reached nothing is told.
+    """[{"cloud", "label", "count", "sentence", "where", "ports", "rows", "offers"}], one per cloud; of servers that
+    could not be reached nothing is told.
 
     rows: [{"servers" (names), "chosen", "cause", "cells": [{"port", "state"}]}], a cell for each of `ports`.
     offers: [{"label", "port", "tls", "servers" (ids), "url"}], of what this person may do.
