@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -104,21 +104,36 @@ def test_no_redirect_is_followed(receiver):
     assert len(receiver.requests) == 1
 
 
-def test_a_receiver_that_drips_its_answer_is_left(monkeypatch):
-    monkeypatch.setattr(webhook_way, "TOTAL", 1)
+@contextmanager
+def dripping(begins: bytes):
+    """The address of a receiver that begins its answer so, and goes on byte by byte."""
 
     def drip(listener):
         peer, _ = listener.accept()
         with peer, suppress(OSError):
+            peer.sendall(begins)
             while True:
                 peer.sendall(b"x")
                 threading.Event().wait(0.05)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=drip, args=(listener,), daemon=True).start()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def test_a_receiver_that_drips_its_answer_is_left(monkeypatch):
+    monkeypatch.setattr(webhook_way, "TOTAL", 1)
+    with dripping(b"") as address:
         delivery = delivering.trial(factories.RouteFactory(address=address, allow_local=True))
     assert delivery.state == "failed" and delivery.answer
+
+
+def test_a_receiver_that_drips_after_it_said_yes_is_left_with_what_it_said(monkeypatch):
+    monkeypatch.setattr(webhook_way, "TOTAL", 1)
+    with dripping(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") as address:
+        delivery = delivering.trial(factories.RouteFactory(address=address, allow_local=True))
+    assert delivery.state == "sent" and delivery.answer.startswith("200 OK x")
+    assert len(delivery.answer) < 500, "it was read to the last byte that fits"
 
 
 def test_a_refused_delivery_is_tried_again_with_back_off(receiver):

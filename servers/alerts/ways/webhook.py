@@ -57,7 +57,10 @@ def _post(route: Route, body: bytes, headers: dict) -> tuple[int, str, bytes]:
     found = addresses.resolve(host, port, local=route.allow_local)
     client = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     client.sock = _connect(found, port)
-    end = threading.Timer(TOTAL, _hang_up, (client,))  # a time-out alone begins anew with every byte
+    # A time-out alone begins anew with every byte. A handle of its own: `client` drops its socket as soon as an answer
+    # says that it is the last, and goes on reading.
+    handle = client.sock.dup()
+    end = threading.Timer(TOTAL, _hang_up, (handle,))
     end.start()
     try:
         if secure:
@@ -71,11 +74,12 @@ def _post(route: Route, body: bytes, headers: dict) -> tuple[int, str, bytes]:
     finally:
         end.cancel()
         client.close()
+        handle.close()
 
 
-def _hang_up(client: http.client.HTTPConnection) -> None:
+def _hang_up(handle: socket.socket) -> None:
     with suppress(OSError):
-        client.sock.shutdown(socket.SHUT_RDWR)
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def _connect(found: list[str], port: int) -> socket.socket:
