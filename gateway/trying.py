@@ -12,7 +12,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from controlpanel.access.gate import Permission, may
 from gateway import acceptance, proving, rules, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
@@ -61,7 +60,7 @@ def attempt(gateway: Gateway, relay: Relay, host: Host) -> Tried | None:
             sender="",
             preset=gateway.applied.preset,
             patience=PATIENCE,
-            refuse=None if _trusted(gateway) else proving.private,
+            refuse=None if proving.trusted(gateway.applied, gateway.server) else proving.private,
         )
     except RemoteError as error:
         log.info("The account could not be tried from %s: %s", gateway.server, error)
@@ -73,9 +72,9 @@ def attempt(gateway: Gateway, relay: Relay, host: Host) -> Tried | None:
 def _take(gateway: Gateway, now: datetime, own: int) -> str:
     """ "mine" when the minute was this server's and is taken, "later", or "elsewhere" while another server's refusal
     keeps this one from trying. own: how often this one was refused."""
-    rows = wanted.account(gateway.applied, rules.preset_of(gateway.applied.preset))
+    account = wanted.account(gateway.applied, rules.preset_of(gateway.applied.preset))
     # Whoever tries this account waits here for whoever else does, so that both see the other's minute.
-    held = Smarthost.objects.select_for_update(no_key=True).filter(pk__in=rows).order_by("pk")
+    held = Smarthost.objects.select_for_update(no_key=True).filter(pk__in=account).order_by("pk")
     holders = list(held.values_list("pk", flat=True))
     others = Gateway.objects.filter(applied__in=holders).exclude(pk=gateway.pk)
     if others.filter(signed_in_at__gt=now - APART).exists():
@@ -91,11 +90,3 @@ def _take(gateway: Gateway, now: datetime, own: int) -> str:
             return "elsewhere"
     mine = Gateway.objects.filter(pk=gateway.pk, signed_in_at=gateway.signed_in_at)
     return "mine" if mine.update(signed_in_at=now) else "later"
-
-
-def _trusted(gateway: Gateway) -> bool:
-    """Values a customer may have typed do not make the server talk to the network it shares with others."""
-    smarthost = gateway.applied
-    if smarthost.server_id is None or smarthost.confidential:
-        return True
-    return all(may(person, Permission.USE_SHARED) for person in gateway.server.people.all())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.deliverability.answers import Lookup, valid_name
 from gateway.deliverability.findings import FAIL, OK, UNKNOWN, WARN, Finding, Sender
+from servers.remote.addresses import is_public
 
 SHOWN = 10  # servers of one account that are looked at
 NAT = "If the server reaches the Internet by another address, that one counts."
@@ -32,14 +33,14 @@ def addresses(known: str, lookup: Lookup) -> Addresses:
     """known: where the panel reaches the server, a name or an IP address."""
     literal = _ip(known)
     if literal:
-        if literal.is_global:
+        if is_public(known):
             return Addresses((str(literal),))
         return Addresses(why=f"the panel reaches it at {known}, an address inside a network")
     if not valid_name(known):
         return Addresses(why=f"the panel reaches it as {known}, a name that only its own network knows")
     answers = [lookup(known, kind) for kind in ("A", "AAAA")]
     values = [value for answer in answers for value in answer.values]
-    public = tuple(value for value in values if ipaddress.ip_address(value).is_global)
+    public = tuple(filter(is_public, values))
     if public:
         return Addresses(public)
     if values:

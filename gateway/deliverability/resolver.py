@@ -1,6 +1,5 @@
 """The wire: the panel's own resolver, and the name servers of the zone itself. Only here is DNS asked."""
 
-import ipaddress
 import time
 from collections.abc import Iterable, Sequence
 from typing import TypeGuard
@@ -13,6 +12,7 @@ from gateway.deliverability.answers import NXDOMAIN, UNKNOWN, Answer, valid_name
 from gateway.deliverability.exchange import SILENT, UNCHECKED, Question, exchange
 from gateway.deliverability.findings import Spread
 from gateway.deliverability.known import Known
+from servers.remote.addresses import is_public
 
 TIMEOUT, DEADLINE, QUESTIONS, SERVERS = 2.0, 25.0, 250, 3
 _SPENT = Answer(UNKNOWN, detail="the check had asked enough")
@@ -87,7 +87,7 @@ class Asking:
                 hosts = [(host, "A") for host in answer.values[:SERVERS]]
                 self._ask_resolver(hosts)
                 addresses = [value for host in hosts for value in self._cached[host].values[:1]]
-                self.servers = [a for a in addresses if self._private or ipaddress.ip_address(a).is_global]
+                self.servers = [a for a in addresses if self._private or is_public(a)]
             if answer.values or not answer.known:
                 return
         self.zone = domain
