@@ -156,11 +156,12 @@ class Gateway(models.Model):
     applied = models.ForeignKey(Smarthost, null=True, blank=True, on_delete=models.RESTRICT, related_name="applied_by")
     applied_revision = models.PositiveIntegerField(default=1)  # of `applied`, when it was proved
     applied_password_revision = models.PositiveIntegerField(default=1)  # likewise
-    # likewise: among how many servers the account's limits were divided in its main.cf; 0: not told to Postfix
+    # likewise: the divisor (providers.limits.Share) of the account's limits in its main.cf; 0: Postfix was told none
     applied_share = models.PositiveIntegerField(default=0)
-    # main.cf values of somebody else's that a person adopted: parameter -> value, None where it is to be absent
+    # what a person adopted: parameter of ours -> the value found there that stays instead, None where it stays away
     kept = models.JSONField(default=dict, blank=True)
-    # the gentle proof of the regular look: when it last tried, and until when the provider's certificate is valid
+    # the account, from this server: when a regular look last took its turn to try it, whatever came of that, and until
+    # when the certificate it saw then is valid; None where nothing was seen of the values in force
     signed_in_at = models.DateTimeField(null=True, blank=True)
     certificate_until = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.ABSENT)
@@ -177,7 +178,7 @@ class Gateway(models.Model):
     look_due_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
     oldest_at = models.DateTimeField(null=True, blank=True)  # arrival of the oldest message that waits
     problems = models.JSONField(default=list, blank=True)  # findings of gateway.drift that are not ok
-    # path -> unified diff, from what is there to what we wrote; drift.CHANGES -> {parameter: [there, ours]}
+    # path -> unified diff, from what is there to what we want there; drift.CHANGES -> {parameter: [there, ours]}
     diffs = models.JSONField(default=dict, blank=True)
 
     objects = GatewayQuerySet.as_manager()
