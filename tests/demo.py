@@ -17,7 +17,8 @@ from rich.table import Table
 
 from tests.fleet.fleet import ACCOUNT, Fleet
 from tests.fleet.host import FleetError, obstacles
-from tests.panel import Panel, PanelError, free_port
+from tests.panel import Panel, PanelError
+from tests.ports import free_port
 
 DISTROS = ("debian12", "ubuntu2404")
 SENDER = "demo@example.org"
@@ -123,7 +124,7 @@ def main() -> int:
     try:
         console.print(f"Booting {chosen.servers} servers and a provider (the first time builds their images).")
         with Fleet("demo", [DISTROS[at % len(DISTROS)] for at in range(chosen.servers)]) as fleet:
-            panel = Panel(data, free_port(8000))
+            panel = Panel(data, free_port(rather=8000))
             panel.wait_until_up()
             done = run_once(console, fleet, panel) if chosen.once else play(console, fleet, panel)
         return 0 if done else 1

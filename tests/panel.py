@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,22 +10,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class PanelError(Exception):
     """The panel did not start, or a command ended with a status nobody expected."""
-
-
-def free_port(*wanted: int) -> int:
-    for port in (*wanted, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return probe.getsockname()[1]
-            except OSError:
-                continue
-    raise PanelError("no free port on 127.0.0.1")
 
 
 class Panel:

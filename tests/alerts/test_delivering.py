@@ -22,7 +22,7 @@ from servers.alerts.models import Alert, Delivery, Route
 from servers.alerts.ways import webhook as webhook_way
 from servers.remote.secret import Secret
 from tests import factories
-from tests.panel import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -8,15 +8,12 @@ All have addresses of their own in 127/8 and share one port, because a panel ask
 asks its resolver. No root is needed; `missing()` says what is.
 """
 
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +24,8 @@ import dns.query
 import dns.rdatatype
 import dns.resolver
 import dns.zone
+
+from tests.ports import free_port
 
 RESOLVER, SOURCE, SECOND, SILENT, LAME = (f"127.77.53.{last}" for last in range(1, 6))
 PROGRAMS = {"nsd": "/usr/sbin/nsd", "unbound": "/usr/sbin/unbound"}  # Debian package -> its program
@@ -70,20 +69,6 @@ class DnsError(RuntimeError):
 def missing() -> list[str]:
     """Debian packages that are not there."""
     return [package for package, program in PROGRAMS.items() if not shutil.which(program)]
-
-
-def free_port(*addresses: str) -> int:
-    """A port that nothing uses at any of the addresses, neither by UDP nor by TCP."""
-    for port in random.sample(range(20_000, 32_000), 50):
-        with ExitStack() as held:
-            try:
-                for address in addresses:
-                    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                        held.enter_context(socket.socket(socket.AF_INET, kind)).bind((address, port))
-            except OSError:
-                continue
-            return port
-    raise DnsError("no port is free")
 
 
 class _Server:

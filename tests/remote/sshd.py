@@ -13,6 +13,7 @@ from pathlib import Path
 from servers.remote import keypair
 from servers.remote.host import Login, PinnedKey
 from servers.remote.secret import Secret
+from tests.ports import free_port
 
 PASSWORD = "pa$$ w'o\"rd\\ %s"
 USERS = ("plain", "free", "asked", "expired", "noterm")
@@ -51,11 +52,6 @@ def missing() -> str:
         return "needs root for a private /etc"
     probe = subprocess.run(["unshare", "-m", "true"], capture_output=True)
     return "" if probe.returncode == 0 else "cannot unshare a mount namespace here"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Sshd:

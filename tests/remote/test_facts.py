@@ -8,7 +8,7 @@ import pytest
 from servers.remote import facts, stages
 from servers.remote.facts import Disk, ServerFacts
 from servers.remote.host import PinnedKey
-from tests.remote.sshd import free_port
+from tests.ports import free_port
 
 SAID = {
     "os": 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04.1 LTS"\n',

@@ -11,8 +11,9 @@ from servers.remote import errors, ssh
 from servers.remote.host import Limits, PinnedKey
 from servers.remote.secret import Secret
 from tests.fleet.delay import LISTEN, Links
+from tests.ports import free_port
 from tests.remote.onserver import odd_sleep, processes
-from tests.remote.sshd import PASSWORD_SECRET, free_port
+from tests.remote.sshd import PASSWORD_SECRET
 
 
 def test_a_script_runs_as_root_and_says_how_it_ended(host):

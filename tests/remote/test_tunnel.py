@@ -7,7 +7,7 @@ import pytest
 
 from servers.remote import errors, ssh
 from servers.remote.host import Limits
-from tests.remote.sshd import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from servers.remote import errors, wire
-from tests.remote.sshd import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

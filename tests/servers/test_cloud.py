@@ -12,7 +12,7 @@ from servers.jobs import launch, runner
 from servers.models import HostKey, Server
 from servers.remote.facts import ServerFacts
 from tests.factories import HostKeyFactory, ServerFactory
-from tests.remote.sshd import free_port
+from tests.ports import free_port
 from tests.remote.test_facts import stdout
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,8 @@ from gateway.proof import prove
 from gateway.proof.scene import look as look_around
 from gateway.providers import presets
 from tests.gateway.proof.conftest import authority, bundle, provider  # noqa: F401 - fixtures
-from tests.gateway.proof.localhost import Bad, LocalHost, Relay, free_port, scripted
+from tests.gateway.proof.localhost import Bad, LocalHost, Relay, scripted
+from tests.ports import free_port
 
 HELO = "web1.example.com"
 

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from servers.remote.errors import Deadline, TunnelRefused
 from servers.remote.host import Limits, Output
 from servers.remote.secret import Secret
+from tests.ports import free_port
 
 PASSWORD = "s3cr$t 'p\"a:s&s\\%\u00fc"
 
@@ -104,12 +105,6 @@ class Authority:
             kinds = [x509.IPAddress(ipaddress.ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
             builder = builder.add_extension(x509.SubjectAlternativeName(kinds), critical=False)
         return builder.sign(self.key, hashes.SHA256())
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Provider(Controller):

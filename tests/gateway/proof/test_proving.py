@@ -4,7 +4,8 @@ import pytest
 
 from gateway.proof import prove
 from servers.remote.secret import MASK, Secret
-from tests.gateway.proof.localhost import PASSWORD, Authority, LocalHost, Relay, free_port
+from tests.gateway.proof.localhost import PASSWORD, Authority, LocalHost, Relay
+from tests.ports import free_port
 
 SENDER = "root@example.com"
 

@@ -14,8 +14,9 @@ from servers.alerts.models import Alert
 from servers.models import Server
 from servers.remote.secret import Secret
 from tests.factories import CustomerFactory, GatewayFactory, OperatorFactory, OwnSmarthostFactory, SmarthostFactory
-from tests.gateway.proof.localhost import PASSWORD, LocalHost, free_port
+from tests.gateway.proof.localhost import PASSWORD, LocalHost
 from tests.gateway.test_drift import INSTALLED
+from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(days=3)
