@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway import gateways, proving, rules
+from gateway import gateways, proving, rules, wanted
 from gateway.actions import nothing_wanted, with_relay
 from gateway.diagnosis import look, path, report, scan
 from gateway.diagnosis.values import Asked, Verdict
@@ -127,13 +127,15 @@ class _Diagnosis:
     def _postfix(self) -> None:
         with self._run.step("path", "Ask Postfix to go the same way, without sending") as step:
             source = self._gateway.observed.get("log_source") or "journal"
-            text = path.script(self._relay.probe_address, source)
+            allowance = wanted.allowance(self._gateway)
+            wait, may = path.WAIT + allowance.delay, allowance.each if allowance.delay else ""
+            text = path.script(self._relay.probe_address, source, wait)
             try:
-                output = self._run.connect().run(text, limits=Limits(total=path.WAIT + 20, idle=path.WAIT + 10))
+                output = self._run.connect().run(text, limits=Limits(total=wait + 20, idle=wait + 10))
                 lines, seconds = output.text().splitlines(), output.seconds
             except LimitReached:
-                lines, seconds = [], path.WAIT
-            stage = path.stage([self._run.masked(line) for line in lines], self._preset.slug, seconds)
+                lines, seconds = [], wait
+            stage = path.stage([self._run.masked(line) for line in lines], self._preset.slug, seconds, wait, may)
             self._stages.append(stage)
             for line in lines:
                 step.line(line)

@@ -9,7 +9,7 @@ from gateway.proof.values import Stage
 from gateway.providers.replies import explain
 from servers.remote.command import quote
 
-WAIT = 40  # seconds for a status
+WAIT = 40  # seconds for a status, once it is the probe's turn
 _ADDRESS = re.compile(r"(?!-)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}(@[A-Za-z0-9.-]{1,253})?")
 _READ = r"""
   case $line in
@@ -20,19 +20,20 @@ _READ = r"""
 """
 
 
-def script(address: str, log_source: str) -> str:
-    """POSIX sh. address: sender and recipient. Raises ValueError for one that is none."""
+def script(address: str, log_source: str, wait: int) -> str:
+    """POSIX sh. address: sender and recipient. wait: seconds. Raises ValueError for an address that is none."""
     if not _ADDRESS.fullmatch(address):
         raise ValueError("the address is not valid")
     send = f'sendmail -f {quote(address)} -bv -- {quote(address)} >"$W/out" 2>&1 || cat "$W/out"'
-    return follow(log_source, WAIT, send=send, read=_READ, limit=2000)
+    return follow(log_source, wait, send=send, read=_READ, limit=2000)
 
 
-def stage(lines: list[str], preset: str, seconds: float) -> Stage:
-    """What Postfix's log says about it."""
+def stage(lines: list[str], preset: str, seconds: float, wait: int, may: str = "") -> Stage:
+    """What Postfix's log says about it. may: the pace this server keeps, to follow "may"; "" for none."""
     said, ms = [line for line in lines if line.strip()], round(seconds * 1000)
     if not said:
-        return Stage("path", "unknown", f"Postfix logged no result within {WAIT} s.", ms)
+        turn = f" This server may {may}, and what waited before goes first." if may else ""
+        return Stage("path", "unknown", f"Postfix logged no result within {wait} s.{turn}", ms)
     event, last = logline.parse(said[-1]), said[-1]
     words = event.reply if event is not None and event.kind == "status" else last
     if " status=deliverable " in last:
