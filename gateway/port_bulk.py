@@ -29,8 +29,8 @@ ALREADY = "It uses this port already."
 
 
 class UsePortForm(BulkForm):
-    """The same account at another port. A stored password is meant for the port it was typed for, so it is typed once
-    more. Servers on a shared provider get one beside it: everybody else on it stays where they are."""
+    """The same account at another port, with its stored password where smarthosts.kept_password lets it go there.
+    Servers on a shared provider get one beside it: everybody else on it stays where they are."""
 
     action = "gateway.install"
 
@@ -41,7 +41,8 @@ class UsePortForm(BulkForm):
     password = SecretField(
         label="Password of the account",
         max_length=2000,
-        help_text="A stored password is meant for the port it was typed for: type it once more.",
+        help_text="Leave it empty to keep the stored one. It must be typed again only where the provider's certificate "
+        "is not checked.",
     )
 
     def excluded(self, servers: ServerQuerySet) -> dict:
@@ -81,7 +82,7 @@ class UsePortForm(BulkForm):
                 row = wanted[server.pk]
                 new = self._moved(row)
                 if row.server_id is not None:
-                    chosen[server] = smarthosts.own(server, new, by=by)
+                    chosen[server] = smarthosts.own(server, new, by=by, known=row)
                 else:
                     chosen[server] = beside[row.pk] = beside.get(row.pk) or _beside(row, new, by)
             gateways.want(chosen, by=by)
@@ -109,8 +110,10 @@ def _beside(row: Smarthost, new: Values, by: User) -> Smarthost:
     """The shared provider for the same account at the new port: one that is there already, or a new one."""
     there = {"preset": new.preset, "host": new.host, "username": new.username, "port": new.port, "tls": new.tls}
     found = Smarthost.objects.shared().filter(**there).first()
+    if found is not None and found.has_password and new.password is None:
+        return found
+    if new.password is None and row.has_password:
+        new = replace(new, password=smarthosts.kept_password(row, new))
     if found is None:
         return smarthosts.create(f"{row.name}, port {new.port}"[:80], new, by=by)
-    if new.password is None:
-        return found
     return smarthosts.change(found, found.name, replace(values.of(found), password=new.password), by=by)[0]

@@ -103,13 +103,9 @@ def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None
         rules.only(validators.public_host, "host", new.tidy().host)
     new, confidential = rules.settle(new), False
     if known is not None and new.password is None and known.has_password:
-        if not values.keeps_password(known, new):
-            raise ValidationError({"password": _moved(known)})
         if known.server_id is None and values.of(known) == new:
             return known  # nothing of it was altered: one account, whose new password will reach this server too
-        new = replace(new, password=_password(known))
-        if new.password is None:
-            raise ValidationError({"password": LOST})
+        new = replace(new, password=kept_password(known, new))
         confidential = known.server_id is None or known.confidential
     rules.ready(new, has_password=new.password is not None)
     rules.carried(server, new)
@@ -122,6 +118,16 @@ def own(server: Server, new: Values, *, by: User | None, known: Smarthost | None
     _save(smarthost)
     prune()
     return smarthost
+
+
+def kept_password(known: Smarthost, new: Values) -> Secret:
+    """`known`'s password, which it has, for values with which none was typed. Raises ValidationError by field."""
+    if not values.keeps_password(known, new):
+        raise ValidationError({"password": _moved(known)})
+    password = _password(known)
+    if password is None:
+        raise ValidationError({"password": LOST})
+    return password
 
 
 def prune() -> None:

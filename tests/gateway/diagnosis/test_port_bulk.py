@@ -9,6 +9,7 @@ from gateway.models import Gateway, Smarthost
 from gateway.port_bulk import UsePortForm
 from servers.jobs.models import Job
 from servers.models import Server
+from servers.remote.secret import Secret
 from tests.factories import GatewayFactory, OwnSmarthostFactory, ServerFactory, SmarthostFactory
 
 pytestmark = pytest.mark.django_db
@@ -68,8 +69,33 @@ def test_own_values_stay_each_servers_own(operator):
         assert (row.server, row.port, row.password.reveal()) == (server, 2525, b"canary typed again")
 
 
-def test_without_a_password_nothing_is_begun(administrator):
+def test_the_stored_password_goes_along_where_the_certificate_is_checked(administrator):
+    shared, server = SmarthostFactory(password=Secret("canary of all")), ServerFactory()
+    GatewayFactory(server=server, wanted=OwnSmarthostFactory(server=server, password=Secret("canary of one")))
+    moving = [*wants(shared, 2), server]
+    form(administrator, password="").ask(of(moving), by=administrator)
+    assert {wanted(one).port for one in moving} == {2525} and Smarthost.objects.get(pk=shared.pk).port == 587
+    assert wanted(server).password.reveal() == b"canary of one"
+    assert {wanted(one).password.reveal() for one in moving[:2]} == {b"canary of all"}
+
+
+def test_one_beside_it_without_a_password_is_given_the_stored_one(administrator):
+    beside = SmarthostFactory(port=2525, password=None)
+    servers = wants(SmarthostFactory(password=Secret("canary of all")))
+    form(administrator, password="").ask(of(servers), by=administrator)
+    assert wanted(servers[0]) == beside and wanted(servers[0]).password.reveal() == b"canary of all"
+
+
+def test_a_password_whose_key_is_lost_is_typed_again(administrator, settings):
     servers = wants(SmarthostFactory())
+    settings.VAULT_KEYS = [("other", "A" * 43 + "=")]
+    with pytest.raises(ValidationError, match="does not open any more"):
+        form(administrator, password="").ask(of(servers), by=administrator)
+    assert not Job.objects.exists() and Smarthost.objects.count() == 1
+
+
+def test_without_a_checked_certificate_nothing_is_begun_until_it_is_typed(administrator):
+    servers = wants(SmarthostFactory(verify_certificate=False))
     with pytest.raises(ValidationError, match="Type the password"):
         form(administrator, password="").ask(of(servers), by=administrator)
     assert not Job.objects.exists() and Smarthost.objects.count() == 1
