@@ -53,6 +53,6 @@ def test_letters_that_only_look_alike_break_nothing():
 
 @pytest.mark.parametrize("piece", ["a.", "[", "me", "smtp.relay.example[", "1:"])
 def test_a_hostile_line_costs_no_more_than_its_length(piece):
-    began = time.monotonic()
+    began = time.thread_time()
     hide(piece * (300_000 // len(piece)), PRIVATE)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5

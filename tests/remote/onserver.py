@@ -60,6 +60,17 @@ class Machine:
         for pid in self.runners(token):
             os.kill(pid, signal.SIGKILL)
 
+    def hold(self) -> str:
+        """What a step does that lasts until `release`."""
+        here = self.base.parent
+        return f"touch {here}/held; while ! test -e {here}/released; do sleep 0.02; done"
+
+    def wait_held(self) -> None:
+        wait_for((self.base.parent / "held").exists)
+
+    def release(self) -> None:
+        (self.base.parent / "released").touch()
+
     def staged(self) -> list[Path]:
         return [path for path in self.base.glob("jobs/*/files/**/*") if path.is_file()]
 
@@ -97,7 +108,7 @@ def processes(pattern: str, where: str = "cmdline") -> list[int]:
     return found
 
 
-def wait_for(condition, seconds: float = 10.0):
+def wait_for(condition, seconds: float = 30.0):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited in vain"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import pytest
 from servers.remote import detached
 from servers.remote.plan import File, Plan
 from servers.remote.secret import Secret
-from tests.remote.onserver import fold, machines, odd_sleep, processes, step, wait_for
+from tests.remote.onserver import fold, machines, odd_sleep, processes, step
 
 
 @pytest.fixture(params=["dash", "bash"])
@@ -90,11 +91,13 @@ def test_a_step_ends_at_its_limit_with_all_its_children(one):
 
 
 def test_a_daemon_left_by_a_step_does_not_hold_the_run_nor_the_lock(one):
-    plan = Plan((step("daemon", "setsid sleep 4 & echo started"),))
-    started = time.monotonic()
+    nap = odd_sleep()
+    plan = Plan((step("daemon", f"setsid {nap} & echo started"),))
     assert one.submit(plan).verdict == "succeeded"
     assert one.submit(plan, "t2", 2).verdict == "succeeded"
-    assert time.monotonic() - started < 3.5
+    assert len(left := processes(nap)) == 2
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_output_is_capped_and_the_command_still_finishes(one, tmp_path):
@@ -135,10 +138,12 @@ def test_a_run_leaves_no_files_and_no_scripts(machine):
 
 def test_everything_on_the_server_is_private_to_root(one):
     os.umask(0o022)
-    process = one.begin(one.text(Plan((step("a", "sleep 0.6", files=(File("/x", b"y", 0o644),)),))))
-    wait_for(one.staged)
+    process = one.begin(one.text(Plan((step("a", one.hold(), files=(File("/x", b"y", 0o644),)),))))
+    one.wait_held()
+    assert one.staged()
     for path in [one.base, *one.base.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
+    one.release()
     process.stdout.read()
     process.wait()
 
@@ -180,10 +185,11 @@ def test_a_fence_that_is_not_higher_is_refused_per_panel(one):
 
 
 def test_one_run_at_a_time_and_the_second_is_told_which(one):
-    process = one.begin(one.text(Plan((step("slow", "sleep 1.5"),))))
-    wait_for(lambda: (one.base / "current").exists())
+    process = one.begin(one.text(Plan((step("slow", one.hold()),))))
+    one.wait_held()
     busy = one.submit(Plan((step("other", "true"),)), "t2", 2)
     assert (busy.refused, busy.detail, busy.verdict) == ("busy", "t1", "")
+    one.release()
     assert fold(process.stdout.read()).verdict == "succeeded"
     process.wait()
     assert one.submit(Plan((step("other", "true"),)), "t2", 2).verdict == "succeeded"
@@ -202,10 +208,11 @@ def test_twenty_at_once_make_one_run_each_or_busy(one, tmp_path):
 
 
 def test_a_cancel_stops_before_the_next_step_and_puts_back(one, tmp_path):
-    plan = Plan((step("a", "sleep 1", f"touch {tmp_path}/undone"), step("b", f"touch {tmp_path}/never")))
+    plan = Plan((step("a", one.hold(), f"touch {tmp_path}/undone"), step("b", f"touch {tmp_path}/never")))
     process = one.begin(one.text(plan))
-    wait_for(lambda: (one.base / "current").exists())
+    one.wait_held()
     one.stream(detached.cancel_script("t1", base=str(one.base)))
+    one.release()
     progress = fold(process.stdout.read())
     process.wait()
     assert (progress.verdict, progress.rolled_back) == ("cancelled", True)

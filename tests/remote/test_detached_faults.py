@@ -166,18 +166,21 @@ def test_a_full_disk_refuses_before_anything_is_started(tmp_path):
 
 
 def test_a_run_survives_a_cut_connection_and_is_found_again(own_sshd, tmp_path):
-    daemon, base = own_sshd(), str(tmp_path / "fleetpost")
-    plan = Plan((step("a", "echo early"), step("b", f"sleep 2; echo x >>{tmp_path}/runs; echo late")))
+    daemon, machine = own_sshd(), Machine(tmp_path / "fleetpost")
+    base = str(machine.base)
+    plan = Plan((step("a", "echo early"), step("b", f"{machine.hold()}; echo x >>{tmp_path}/runs; echo late")))
     reader, events = Reader(), []
-    with ssh.connect(daemon.login()) as host:
-        threading.Timer(1.0, daemon.stop).start()
-        with pytest.raises(errors.LostContact):
-            host.run(
-                detached.submit_script(plan, "t1", 1, "p", base=base),
-                limits=detached.limits(plan),
-                on_stdout=lambda data: events.extend(reader.feed(data)),
-            )
+
+    def heard(data):
+        events.extend(reader.feed(data))
+        if any(event.kind == "out" for event in events):
+            daemon.stop()
+
+    with ssh.connect(daemon.login()) as host, pytest.raises(errors.LostContact):
+        host.run(detached.submit_script(plan, "t1", 1, "p", base=base), limits=detached.limits(plan), on_stdout=heard)
     assert [event.text for event in events if event.kind == "out"] == ["early"]
+    machine.wait_held()
+    machine.release()
     daemon.start()
     with ssh.connect(daemon.login()) as host:
         rest = host.run(detached.follow_script("t1", reader.offset, base=base), limits=detached.limits(plan))

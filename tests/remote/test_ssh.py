@@ -1,5 +1,7 @@
 """Connections to a real sshd: who is trusted, what is refused, and with which words."""
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -12,7 +14,7 @@ from servers.remote.host import Limits, PinnedKey
 from servers.remote.secret import Secret
 from tests.fleet.delay import LISTEN, Links
 from tests.ports import free_port
-from tests.remote.onserver import odd_sleep, processes
+from tests.remote.onserver import odd_sleep, processes, wait_for
 from tests.remote.sshd import PASSWORD_SECRET
 
 
@@ -48,14 +50,22 @@ def test_a_killed_command_reports_its_signal(host, script, status):
 
 
 def test_a_daemon_left_behind_does_not_hold_the_result(host):
-    started = time.monotonic()
-    assert host.run("sleep 30 & echo done").stdout == b"done\n"
-    assert time.monotonic() - started < 5
+    nap = odd_sleep()
+    assert host.run(f"{nap} & echo done").stdout == b"done\n"
+    assert (left := processes(nap))
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
 
 
-def test_raw_bytes_arrive_as_they_come(host):
-    pieces = []
-    output = host.run("printf '\\377\\000a'; sleep 0.3; echo b", on_stdout=pieces.append)
+def test_raw_bytes_arrive_as_they_come(host, tmp_path):
+    pieces, heard = [], tmp_path / "heard"
+
+    def hear(data):
+        pieces.append(data)
+        heard.touch()
+
+    script = f"printf '\\377\\000a'; while ! test -e {heard}; do sleep 0.02; done; echo b"
+    output = host.run(script, on_stdout=hear)
     assert b"".join(pieces) == output.stdout == b"\xff\0ab\n"
     assert len(pieces) >= 2
 
@@ -80,10 +90,9 @@ def test_a_changed_host_key_stops_before_any_credential(own_sshd):
     with pytest.raises(errors.HostKeyChanged) as caught:
         ssh.connect(daemon.login(pinned=(pinned,), password=PASSWORD_SECRET))
     assert caught.value.offered == daemon.pin()
-    time.sleep(0.3)
+    wait_for(lambda: "preauth" in daemon.log())
     log = daemon.log()
     assert "Connection from" in log
-    assert "preauth" in log
     for word in ("Failed", "Accepted", "Postponed", "userauth", "for root", "invalid user"):
         assert word not in log
 
@@ -185,7 +194,7 @@ def test_a_forced_command_never_sees_the_script(own_sshd, tmp_path):
     daemon = own_sshd(f"ForceCommand sh -c 'cat >{tmp_path}/seen; echo Please login as the user ubuntu'")
     with ssh.connect(daemon.login()) as host, pytest.raises((errors.ShellRefused, errors.SessionRefused)):
         host.run("echo SECRET", limits=Limits(total=3, idle=2))
-    time.sleep(0.2)
+    wait_for(lambda: not daemon.sessions())
     assert (tmp_path / "seen").read_text() == ""
 
 
@@ -209,6 +218,29 @@ def test_a_script_after_the_second_waits_for_the_server_less_often(sshd):
                 assert host.run(f"echo {number}").stdout == b"%d\n" % number
                 counted.append(links.turns()["it"])
     assert min(counted[2:]) < counted[0], counted
+
+
+def test_a_prepared_script_waits_for_its_own_answer_alone(sshd):
+    login, counted = sshd.login(), []
+    with Links({"it": (login.address, login.port)}, 0.02) as links:
+        far = replace(login, address=LISTEN, port=links.ports["it"])
+        with ssh.connect(far) as host:
+            for number in range(4):
+                host.run(":")
+                host.prepare()
+                time.sleep(0.5)
+                links.turns()
+                assert host.run(f"echo {number}").stdout == b"%d\n" % number
+                counted.append(links.turns()["it"])
+    assert min(counted) == 1, counted
+
+
+def test_what_was_prepared_may_stay_unused_or_be_refused(own_sshd):
+    with ssh.connect(own_sshd("MaxSessions 1").login()) as host:
+        host.prepare()
+        host.prepare()
+        assert [host.run(f"echo {number}").stdout for number in range(2)] == [b"0\n", b"1\n"]
+        host.prepare()
 
 
 def test_a_server_that_allows_one_session_at_a_time_takes_script_after_script(own_sshd):

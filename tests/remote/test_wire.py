@@ -41,11 +41,11 @@ def test_bad_names_have_no_address(name):
 
 
 def test_a_resolver_that_hangs_has_a_deadline(monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: time.sleep(3) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: time.sleep(30) or [])
     started = time.monotonic()
     with pytest.raises(errors.NameNotFound, match="longer than"):
         wire.resolve("slow.example", 22, 0.3)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15
 
 
 def test_families_alternate(monkeypatch):
@@ -56,9 +56,9 @@ def test_families_alternate(monkeypatch):
 
 def test_an_address_that_does_not_answer_costs_a_quarter_second(listener, black_hole):
     started = time.monotonic()
-    sock = wire.dial([black_hole, listener], 5)
+    sock = wire.dial([black_hole, listener], 60)
     assert sock.getpeername() == listener[1]
-    assert time.monotonic() - started < 1
+    assert wire.STAGGER <= time.monotonic() - started < 15
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == wire.UNACKED
     sock.close()

@@ -73,9 +73,9 @@ def test_what_a_reply_says_of_a_network_is_not_about_this_servers_own(text):
 
 @pytest.mark.parametrize("text", ["5" * 100_000, "a@" * 50_000, "550-" * 20_000, b"\xff\x00\x1b[", "\x1b[31m" * 9000])
 def test_hostile_text_is_explained_quickly_and_never_raises(text):
-    started = time.monotonic()
+    started = time.thread_time()
     assert replies.explain(text, "no-such-preset").slug
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_the_end_of_a_long_log_is_read_too():
