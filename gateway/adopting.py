@@ -3,8 +3,6 @@
 `changes` is what gateway.drift found: {parameter: [value there, our value]}, None where there is none.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -91,11 +89,6 @@ class Unknown(Exception):
 def differences(changes: Changes) -> list[Difference]:
     """In the order of the file."""
     return [Difference(name, there, ours, *_refusal(name, there)) for name, (there, ours) in changes.items()]
-
-
-def digest(changes: Changes) -> str:
-    """Names what a person was shown: another for any other name or value."""
-    return hashlib.sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def chosen(changes: Changes, names: Iterable[str]) -> dict[str, str | None]:

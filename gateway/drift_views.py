@@ -43,7 +43,7 @@ def drift(request: HttpRequest, pk) -> HttpResponse:
         "problems": hidden.hide(server.pk, gateway.problems),
         "differences": _told(adopting.differences(changes), full, lambda text: hidden.hide(server.pk, text)),
         "adoptable": sum(one.may_stay for one in adopting.differences(changes)),
-        "shown": adopting.digest(changes),
+        "shown": keeping.digest(changes),
         "form_url": _form_url(server, changes if full else {}),
         "kept": hidden.hide(server.pk, gateway.kept),
         "path": paths.MAIN_CF,

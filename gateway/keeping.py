@@ -1,9 +1,11 @@
 """Verbs on what a person keeps of a server's own main.cf. Rows only: a check proves it, the next change records it."""
 
+import json
 from collections.abc import Iterable
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from controlpanel.access import audit
 from controlpanel.access.models import User
@@ -19,13 +21,20 @@ def changes(gateway: Gateway) -> adopting.Changes:
     return gateway.diffs.get(drift.CHANGES, {})
 
 
+def digest(changes: adopting.Changes) -> str:
+    """Names what a person was shown: another for any other name or value. Keyed, for it goes to people who may not read
+    all of the values and could else try names of providers until one fits."""
+    told = json.dumps(changes, sort_keys=True)
+    return salted_hmac("gateway.keeping", told, algorithm="sha256").hexdigest()[:32]
+
+
 @transaction.atomic
 def adopt(server: Server, names: Iterable[str], *, shown: str, by: User | str | None) -> Batch:
-    """From now on these parameters are meant to have the values the last look found. shown: adopting.digest of what the
-    person saw. Raises adopting.Unknown when something else differs by now, adopting.Refused, launch.Busy, Archived."""
+    """From now on these parameters are meant to have the values the last look found. shown: `digest` of what the person
+    saw. Raises adopting.Unknown when something else differs by now, adopting.Refused, launch.Busy, Archived."""
     gateway = _at_rest(server)
     found = changes(gateway)
-    if shown != adopting.digest(found):
+    if shown != digest(found):
         raise adopting.Unknown(adopting.Unknown.__doc__)
     values = adopting.chosen(found, names)
     return _keep(gateway, gateway.kept | values, "kept values of the server", values, by)

@@ -46,7 +46,7 @@ def adopt(server: Server, names: list[str], *, everything: bool, stop: bool, by:
         raise console.Usage("This means no parameter: name some, or use --every where one can be kept.")
     if stop:
         return keeping.stop(server, names, by=by)
-    return keeping.adopt(server, names, shown=adopting.digest(changes), by=by)
+    return keeping.adopt(server, names, shown=keeping.digest(changes), by=by)
 
 
 def _seen(told: dict) -> str:

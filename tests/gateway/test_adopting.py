@@ -55,7 +55,7 @@ def test_a_relayhost_fills_in_the_form_as_far_as_it_can_be_read(relayhost, way):
 
 def test_keeping_changes_the_row_asks_for_a_check_and_is_in_the_audit_log():
     gateway = drifted(kept={"mynetworks": "10.0.0.0/8"})
-    keeping.adopt(gateway.server, ["biff", "smtp_tls_loglevel"], shown=adopting.digest(CHANGES), by="command line")
+    keeping.adopt(gateway.server, ["biff", "smtp_tls_loglevel"], shown=keeping.digest(CHANGES), by="command line")
     assert again(gateway).kept == {"mynetworks": "10.0.0.0/8", "smtp_tls_loglevel": "2", "biff": None}
     assert [job.action for job in Job.objects.all()] == ["gateway.check"]
     entry = AuditEntry.objects.get(verb="kept values of the server")
@@ -64,7 +64,7 @@ def test_keeping_changes_the_row_asks_for_a_check_and_is_in_the_audit_log():
 
 def test_only_what_was_shown_is_kept():
     gateway = drifted()
-    shown = adopting.digest(CHANGES)
+    shown = keeping.digest(CHANGES)
     for changes in ({**CHANGES, "biff": ["yes", "no"]}, {"biff": [None, "no"]}, {}):
         Gateway.objects.filter(pk=gateway.pk).update(diffs={drift.CHANGES: changes})
         with pytest.raises(adopting.Unknown):
@@ -79,7 +79,7 @@ def test_only_what_was_shown_is_kept():
 def test_all_is_kept_or_nothing(names, error):
     gateway = drifted()
     with pytest.raises(error):
-        keeping.adopt(gateway.server, names, shown=adopting.digest(CHANGES), by=None)
+        keeping.adopt(gateway.server, names, shown=keeping.digest(CHANGES), by=None)
     assert again(gateway).kept == {}
 
 
@@ -87,7 +87,7 @@ def test_while_a_job_changes_the_server_nothing_is_kept_or_let_go():
     gateway = drifted(kept={"biff": "yes"})
     JobFactory(server=gateway.server, action="gateway.reinstall")
     with pytest.raises(Busy):
-        keeping.adopt(gateway.server, ["biff"], shown=adopting.digest(CHANGES), by=None)
+        keeping.adopt(gateway.server, ["biff"], shown=keeping.digest(CHANGES), by=None)
     with pytest.raises(Busy):
         keeping.stop(gateway.server, ["biff"], by=None)
 
@@ -95,7 +95,7 @@ def test_while_a_job_changes_the_server_nothing_is_kept_or_let_go():
 def test_a_look_under_way_is_not_believed_after_it():
     gateway = drifted()
     lease = gateway.look_due_at
-    keeping.adopt(gateway.server, ["biff"], shown=adopting.digest(CHANGES), by=None)
+    keeping.adopt(gateway.server, ["biff"], shown=keeping.digest(CHANGES), by=None)
     assert again(gateway).look_due_at != lease
 
 
@@ -122,7 +122,7 @@ def test_the_page_offers_to_keep_what_may_stay_and_leads_to_the_form_for_the_res
 def test_the_page_keeps_and_ends_keeping(operator_client, viewer_client):
     gateway = drifted()
     adopt, stop = (reverse(f"gateway:{verb}", args=[gateway.server_id]) for verb in ("adopt", "stop-keeping"))
-    data = {"parameter": ["biff"], "shown": adopting.digest(CHANGES)}
+    data = {"parameter": ["biff"], "shown": keeping.digest(CHANGES)}
     assert viewer_client.post(adopt, data).status_code in (403, 404)
     operator_client.post(adopt, data | {"shown": "another"})
     assert again(gateway).kept == {}

@@ -80,9 +80,9 @@ def test_a_change_that_is_kept_outlives_a_reinstall_and_an_uninstall_puts_back_t
     changes = keeping.changes(drifted)
     assert changes["smtp_tls_loglevel"] == ["2", "1"], changes
     with pytest.raises(adopting.Refused):
-        keeping.adopt(row, changes, shown=adopting.digest(changes), by=administrator)
+        keeping.adopt(row, changes, shown=keeping.digest(changes), by=administrator)
 
-    asked = keeping.adopt(row, ["smtp_tls_loglevel"], shown=adopting.digest(changes), by=administrator)
+    asked = keeping.adopt(row, ["smtp_tls_loglevel"], shown=keeping.digest(changes), by=administrator)
     runner.run_here(asked.jobs.get())
     left = Gateway.objects.get(server=row)
     assert list(keeping.changes(left)) == ["smtp_sasl_tls_security_options"]
