@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower
 
-from gateway.models import Gateway, GatewayQuerySet, Smarthost, Tls
+from gateway.models import Gateway, GatewayQuerySet, Smarthost
 from gateway.providers import limits
-from gateway.providers.preset import Preset
+from gateway.providers.preset import ENCRYPTION, Preset
 
 SHOWN = 50
-_TLS = {Tls.STARTTLS: "STARTTLS", Tls.IMPLICIT: "TLS", Tls.NONE: "no encryption"}
 
 
 @dataclass(frozen=True)
@@ -64,5 +63,5 @@ def apart(preset: Preset, row: Smarthost) -> str:
     if preset.host and row.host not in preset.hosts():
         said.append(f"It still uses {row.host}.")
     if not preset.any_port and (row.port, row.tls) not in preset.ports:
-        said.append(f"Port {row.port} with {_TLS[row.tls]} is not among its ports.")
+        said.append(f"Port {row.port} with {ENCRYPTION[row.tls]} is not among its ports.")
     return " ".join(said)

@@ -1,8 +1,9 @@
 """What an account's documented limits leave for each server that shares it, as Postfix parameters and in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.providers.preset import Limits, Preset
+from gateway.providers.preset import Limits, Preset, counted
 
 POSTFIX_CONNECTIONS, POSTFIX_RECIPIENTS = 20, 50  # Postfix's own, for one destination
 # local(8) ends with a fatal error where one message may be larger than a mailbox, whose own limit is this.
@@ -105,13 +106,13 @@ def _queue_file(size: int) -> int:
 def _each(delay: int, connections: int) -> str:
     if delay:
         return f"hand over one message every {'second' if delay == 1 else f'{delay} seconds'}"
-    return f"open {_counted(connections, 'connection')} at once" if connections else ""
+    return f"open {counted(connections, 'connection')} at once" if connections else ""
 
 
 def _sentences(preset: Preset, servers: int, divisor: int) -> tuple[str, ...]:
     """divisor: how many servers are reckoned with."""
     known = preset.limits
-    allowed, delay = _allowed(known), _delay(known, divisor)
+    allowed, delay = known.paces(), _delay(known, divisor)
     if not allowed:
         return ()
     said = [f"{preset.label} allows {_joined(allowed)} for one account."]
@@ -140,22 +141,5 @@ def _sentences(preset: Preset, servers: int, divisor: int) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _allowed(known: Limits) -> list[str]:
-    allowed = []
-    if known.connections:
-        allowed.append(_counted(known.connections, "connection") + " at once")
-    if known.per_minute:
-        allowed.append(_counted(known.per_minute, "message") + " a minute")
-    if known.per_hour:
-        allowed.append(_counted(known.per_hour, "message") + " an hour")
-    if known.per_day:
-        allowed.append(f"{known.per_day:,} a day")
-    return allowed
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
-def _joined(parts: list[str]) -> str:
+def _joined(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

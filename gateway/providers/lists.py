@@ -4,13 +4,12 @@ import re
 from typing import Any
 
 from gateway.providers.kinds import LABEL, Kind, Unfit, is_host
-from gateway.providers.preset import Dkim, Preset
+from gateway.providers.preset import ENCRYPTION, Dkim, Preset
 from gateway.providers.presets import IMPLICIT, STARTTLS_ONLY
 
 _SELECTOR = re.compile(rf"{LABEL}(\.{LABEL})*", re.ASCII)
 _TARGET = re.compile(r"[a-z0-9_.-]{3,253}", re.ASCII)
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
-_SAID = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no encryption"}
 _PORTS = "Type each port with its encryption: 587 starttls, 465 implicit."
 _REGIONS = "One region a line, as in: eu-south-1 = Europe (Milan)."
 _KEYS = "One key a line: its selector, then cname or txt, then where a CNAME points to if that is known."
@@ -26,7 +25,7 @@ class Ports(Kind):
         return ", ".join(f"{port} {mode}" for port, mode in value)
 
     def tell(self, value: list) -> str:
-        return ", ".join(f"{port} ({_SAID[mode]})" for port, mode in value)
+        return ", ".join(f"{port} ({ENCRYPTION[mode]})" for port, mode in value)
 
     def check(self, preset: Preset, value: Any) -> None:
         if not isinstance(value, list) or not 1 <= len(value) <= 12 or not all(_is_port(pair) for pair in value):
@@ -112,7 +111,7 @@ def _is_port(pair: Any) -> bool:
     if not isinstance(pair, list) or len(pair) != 2:
         return False
     port, mode = pair
-    return type(port) is int and 1 <= port <= 65535 and mode in tuple(_SAID)
+    return type(port) is int and 1 <= port <= 65535 and mode in tuple(ENCRYPTION)
 
 
 def _is_told(told: Any) -> bool:

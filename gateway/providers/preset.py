@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 Port = tuple[int, str]  # port, "starttls" | "implicit" | "none"
+ENCRYPTION = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no encryption"}  # beside the number of a port
 POLICIES = {  # what happens to a foreign From address
     "reject": "Mail from an address that is not verified there is refused.",
     "rewrite": "An address that is not the account's is replaced by the account's.",
@@ -17,6 +18,10 @@ SPF_PLACES = {
     "return-path": "Only in the bounce domain",
     "no": "Nowhere: mail travels under the provider's own envelope",
 }
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 @dataclass(frozen=True)
@@ -32,16 +37,23 @@ class Limits:
     note: str = ""
 
     def words(self) -> tuple[str, ...]:
-        """ "3 connections at once", "30 messages a minute" …: those that are known."""
+        """What is known: `paces`, and "100 recipients for one message", "26 MB for one message"."""
+        told = list(self.paces())
+        if self.recipients:
+            told.append(f"{counted(self.recipients, 'recipient')} for one message")
+        if self.size:
+            told.append(f"{self.size / 1_000_000:g} MB for one message")
+        return tuple(told)
+
+    def paces(self) -> tuple[str, ...]:
+        """What is known of all mail of an account together: "3 connections at once", "30 messages a minute" …"""
         found = (
-            (self.connections, "connection{s} at once"),
-            (self.per_minute, "message{s} a minute"),
-            (self.per_hour, "message{s} an hour"),
-            (self.per_day, "message{s} a day"),
-            (self.recipients, "recipient{s} for one message"),
+            (self.connections, "connection", "at once"),
+            (self.per_minute, "message", "a minute"),
+            (self.per_hour, "message", "an hour"),
+            (self.per_day, "message", "a day"),
         )
-        told = [f"{count:,} {what.format(s='' if count == 1 else 's')}" for count, what in found if count]
-        return (*told, f"{self.size / 1_000_000:g} MB for one message") if self.size else tuple(told)
+        return tuple(f"{counted(number, word)} {span}" for number, word, span in found if number)
 
 
 @dataclass(frozen=True)

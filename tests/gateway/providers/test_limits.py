@@ -38,7 +38,7 @@ def test_connections_are_divided_and_one_is_left_for_people(servers, connections
 
 def test_three_servers_read_what_is_left_for_each():
     assert share(M365, 3).sentences == (
-        "Microsoft 365 allows 3 connections at once, 30 messages a minute and 10,000 a day for one account.",
+        "Microsoft 365 allows 3 connections at once, 30 messages a minute and 10,000 messages a day for one account.",
         "3 servers share it and 4 are reckoned with, so that one more changes nothing: each may hand over one message "
         "every 8 seconds and have 2,500 a day.",
     )
