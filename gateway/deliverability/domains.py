@@ -3,7 +3,7 @@
 import logging
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -61,9 +61,9 @@ def sender(slug: str) -> Sender:
     return accounts.sender(overrides.preset(slug))
 
 
-def own_selectors(domain: str) -> list[tuple[str, knowledge.Own]]:
-    """(label, where to read them) of the providers whose accounts have selectors of their own."""
-    found = ((sender.label, knowledge.of(sender.slug)) for sender in senders(domain))
+def own_selectors(asked_of: Iterable[Sender]) -> list[tuple[str, knowledge.Own]]:
+    """(label, where to read them) of those providers whose accounts have selectors of their own."""
+    found = ((sender.label, knowledge.of(sender.slug)) for sender in asked_of)
     return [(label, own) for label, own in found if own and own.signs]
 
 

@@ -48,6 +48,7 @@ def domain_page(request: HttpRequest, name: str) -> HttpResponse:
 def _page(request: HttpRequest, domain: Domain, typed: str | None = None, complaint: str = "") -> HttpResponse:
     found = sorted(domain.report.get("findings", ()), key=lambda f: AREAS.index(f["area"]))
     aside = [f for f in found if f["state"] == UNKNOWN and f["area"] in ASIDE]
+    senders = domains.senders(domain.name)
     context = {
         "domain": domain,
         "troubles": [f for state in (FAIL, WARN, UNKNOWN) for f in found if f["state"] == state and f not in aside],
@@ -55,8 +56,8 @@ def _page(request: HttpRequest, domain: Domain, typed: str | None = None, compla
         "right": [f for f in found if f["state"] == OK],
         "publish": domain.report.get("publish", ()),
         "tree": _lines(domain.report.get("tree")),
-        "senders": [sender.label for sender in domains.senders(domain.name)],
-        "own_selectors": domains.own_selectors(domain.name),
+        "senders": [sender.label for sender in senders],
+        "own_selectors": domains.own_selectors(senders),
         "changes": domain.checks.defer("report")[:SHOWN] if knows_all(request.user) else (),
         "typed": domain.selectors if typed is None else typed,
         "complaint": complaint,

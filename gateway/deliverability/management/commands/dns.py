@@ -106,7 +106,7 @@ class Command(BaseCommand):
             domains.set_selectors(row, " ".join(options["selector"]), by=by)
             row.refresh_from_db()
         self.stdout.write(row.selectors or "none")
-        for label, own in domains.own_selectors(row.name):
+        for label, own in domains.own_selectors(domains.senders(row.name)):
             self.stdout.write(f"{label}: {own.example}. {own.page} ({own.where})")
         return console.OK
 
