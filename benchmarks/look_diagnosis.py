@@ -102,7 +102,7 @@ def _scripts(product) -> str:
     scan.scan(host, relay.host, seen.addresses, ports, report.greeting_name(relay, seen))
     address, helo = relay.probe_address, relay.helo_name or seen.fqdn
     host.run(script.script(relay, address, helo, seen.bundle, seen.addresses[0], 10, address))
-    host.run(path.script(address, "journal"))
+    host.run(path.script(address, "journal", path.WAIT))
     return "".join(f"( {text}\n)\n" for text in host.scripts)
 
 

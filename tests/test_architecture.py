@@ -85,9 +85,13 @@ def test_nothing_imports_a_floor_above_its_own(module):
     assert not above, f"{module} (floor {floor(module)}) imports {above}"
 
 
+SPEAKS_SSH = {"servers.remote.ssh", "servers.remote.transport"}
+
+
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("servers.remote")))
 def test_bedrock_knows_neither_django_nor_foreign_packages(module):
-    allowed = {"servers.remote.ssh": {"paramiko"}, "servers.remote.keypair": {"cryptography"}}.get(module, set())
+    allowed = {"servers.remote.keypair": {"cryptography"}} | dict.fromkeys(SPEAKS_SSH, {"paramiko"})
+    allowed = allowed.get(module, set())
     foreign = {"django", "celery", "redis", "paramiko", "cryptography", "dns"} - allowed
     assert not foreign & {name.split(".")[0] for name in imports(module, typing_too=True)}
 
@@ -116,7 +120,7 @@ def test_one_importer_of_the_cipher_and_of_paramiko():
         return {m for m in MODULES if any(name.split(".")[0] == library for name in imports(m))}
 
     assert importers("django_cryptography") == {"servers.fields"}
-    assert importers("paramiko") <= {"servers.remote.ssh"}
+    assert importers("paramiko") <= SPEAKS_SSH
     assert importers("subprocess") <= {"controlpanel.supervisor"}
 
 

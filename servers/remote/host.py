@@ -85,6 +85,11 @@ class Host(Protocol):
         """Runs `script` with `sh` as root, the text travelling on stdin. Raises RemoteError."""
         ...
 
+    def prepare(self, *, limits: Limits = Limits()) -> None:  # noqa: B008
+        """Another script follows: root's shell is asked for meanwhile. Returns at once; what goes wrong is raised by
+        that script's `run`."""
+        ...
+
     def tunnel(self, name: str, port: int, *, limits: Limits = Limits()):  # noqa: B008
         """A socket-like stream from the server to name:port (direct-tcpip); the server resolves `name`.
 

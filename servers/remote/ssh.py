@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import io
-import logging
 import re
 import threading
 import time
@@ -12,7 +11,6 @@ from concurrent.futures import Future
 from functools import lru_cache
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from servers.remote import clean, door, keypair, wire
 from servers.remote.algorithms import CIPHERS, KINDS, MACS
@@ -32,71 +30,10 @@ from servers.remote.errors import (
 from servers.remote.host import Limits, Login, Output, PinnedKey, RemoteError
 from servers.remote.secret import Secret
 from servers.remote.session import TIDY, Session, end_script
+from servers.remote.transport import Transport
 from servers.remote.tunnel import Tunnel
 
 CONNECT = Limits(total=30.0, idle=10.0)  # idle: seconds for each of name, TCP, greeting, key exchange, sign-in
-
-_SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14}
-_SIGNALS |= {"TERM": 15, "USR1": 10, "USR2": 12, "BUS": 7, "SYS": 31, "XCPU": 24, "XFSZ": 25}
-
-# Everything paramiko logs is raised as one of our causes too; its tracebacks would print server text unfiltered.
-logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
-
-
-class _Transport(paramiko.Transport):
-    """Keeps what paramiko only logs (why a channel was refused, which signal ended a command) and asks a quiet peer."""
-
-    def __init__(self, sock):
-        self.line = wire.Line(sock)
-        self.words = ""
-        super().__init__(self.line)
-
-    def watch(self) -> None:
-        self.packetizer.set_keepalive(wire.ASK_AFTER, self._ask)
-
-    def _ask(self) -> None:
-        if not self.clear_to_send.is_set():
-            return
-        question = paramiko.Message()
-        question.add_byte(cMSG_GLOBAL_REQUEST)
-        question.add_string("keepalive@openssh.com")
-        question.add_boolean(True)
-        self.line.asked()
-        self._send_message(question)
-
-    def ask_to_run(self, channel: paramiko.Channel, command: str) -> None:
-        """`channel.exec_command` without waiting for the answer; a refusal closes the channel."""
-        request = paramiko.Message()
-        request.add_byte(cMSG_CHANNEL_REQUEST)
-        request.add_int(channel.remote_chanid)
-        request.add_string("exec")
-        request.add_boolean(True)
-        request.add_string(command)
-        self._send_user_message(request)
-
-    def _parse_channel_open_failure(self, m):
-        m.get_int(), m.get_int()
-        self.words = clean.line(m.get_binary())
-        m.rewind()
-        super()._parse_channel_open_failure(m)
-
-    def _parse_disconnect(self, m):
-        m.get_int()
-        self.words = clean.line(m.get_binary())
-        m.rewind()
-        super()._parse_disconnect(m)
-
-    def _channel_request(self, m):
-        position = m.packet.tell()
-        if m.get_text() == "exit-signal":
-            m.get_boolean()
-            self.exit_status = 128 + _SIGNALS.get(m.get_text(), 0)
-            self.status_event.set()
-            return
-        m.packet.seek(position)
-        self._handle_request(m)
-
-    _channel_handler_table = {**paramiko.Transport._channel_handler_table, MSG_CHANNEL_REQUEST: _channel_request}
 
 
 class _OtherKind(Exception):
@@ -174,7 +111,7 @@ def _reach(address: str, port: int, jump: "SshHost | None", limits: Limits, pass
     return sock
 
 
-def _greeted(login: Login, jump: "SshHost | None", limits: Limits, passed) -> "_Transport":
+def _greeted(login: Login, jump: "SshHost | None", limits: Limits, passed) -> "Transport":
     pinned = {pin.kind for pin in login.pinned} or set(KINDS)
     # A server with several keys must show the pinned one.
     kinds = tuple(name for kind, names in KINDS.items() if kind in pinned for name in names)
@@ -190,9 +127,9 @@ def _greeted(login: Login, jump: "SshHost | None", limits: Limits, passed) -> "_
     return transport
 
 
-def _greet(sock, names: tuple[str, ...], limits: Limits) -> _Transport:
+def _greet(sock, names: tuple[str, ...], limits: Limits) -> Transport:
     """Key exchange with a server that has a host key of the kinds `names`. Raises _OtherKind or RemoteError."""
-    transport = _Transport(sock)
+    transport = Transport(sock)
     options = transport.get_security_options()
     options.ciphers, options.digests, options.key_types = CIPHERS, MACS, names
     transport.banner_timeout = transport.handshake_timeout = limits.idle
@@ -205,7 +142,7 @@ def _greet(sock, names: tuple[str, ...], limits: Limits) -> _Transport:
     return transport
 
 
-def _greeting_cause(transport: _Transport, error: Exception) -> Exception:
+def _greeting_cause(transport: Transport, error: Exception) -> Exception:
     line, said = transport.line, clean.line(transport.line.opening)
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return _OtherKind() if "host key" in str(error) else TooOld(hint=f"{TooOld.hint} ({clean.line(str(error))})")
@@ -216,12 +153,12 @@ def _greeting_cause(transport: _Transport, error: Exception) -> Exception:
     return NotSsh(f"The port answers, but not with SSH: {said}")
 
 
-def _shown(transport: _Transport) -> PinnedKey:
+def _shown(transport: Transport) -> PinnedKey:
     key = transport.get_remote_server_key()
     return PinnedKey(key.get_name(), base64.b64encode(key.asbytes()).decode())
 
 
-def _check_key(transport: _Transport, login: Login) -> None:
+def _check_key(transport: Transport, login: Login) -> None:
     shown = _shown(transport)
     if shown not in login.pinned:
         raise (HostKeyChanged if login.pinned else HostKeyUnknown)(offered=shown)
@@ -237,7 +174,7 @@ def _key(private: Secret) -> paramiko.PKey:
     raise KeyUnusable()
 
 
-def _sign_in(transport: _Transport, login: Login, limits: Limits) -> str:
+def _sign_in(transport: Transport, login: Login, limits: Limits) -> str:
     """Tries the key, then the password. Returns how it went in."""
     ways = []
     transport.auth_timeout = limits.idle
@@ -264,7 +201,7 @@ def _sign_in(transport: _Transport, login: Login, limits: Limits) -> str:
     raise _refused(login, [way for way, _ in ways], allowed)
 
 
-def _sign_in_broke(transport: _Transport) -> RemoteError:
+def _sign_in_broke(transport: Transport) -> RemoteError:
     if transport.words:
         return SignInRefused(f"The server ended the sign-in: {transport.words}")
     return LostContact("The server stopped answering during the sign-in.")
@@ -290,11 +227,12 @@ def _shut(channel) -> None:
 class SshHost:
     """One open connection; the contract is `host.Host`."""
 
-    def __init__(self, transport: _Transport, login: Login, jump: "SshHost | None"):
+    def __init__(self, transport: Transport, login: Login, jump: "SshHost | None"):
         self._transport, self._login, self._jump = transport, login, jump
         self._opening = threading.Lock()
         self._spoken = False  # root's shell has answered on this connection
-        self._spare: Future | None = None  # a session channel opened ahead, so that the next script goes out at once
+        # A session channel opened ahead, so that the next script goes out at once, and whether a shell waits in it.
+        self._spare: Future[tuple[paramiko.Channel, bool]] | None = None
 
     def run(
         self,
@@ -304,18 +242,16 @@ class SshHost:
         on_stdout: Callable[[bytes], None] | None = None,
     ) -> Output:
         parcel = door.parcel(script)
-        channel = self._session_channel(limits)
-        session = None
-        # What sshd forces instead of our command it chose at the sign-in; sudo may change its mind each time.
-        trusted = self._spoken and self._login.sudo == "none"
+        channel, waits = self._session_channel(limits)
+        session, trusted = None, self._trusted
         try:
             session = Session(channel, self._login, limits, self._transport.is_active, trusted=trusted)
-            if trusted:
+            if not waits and trusted:
                 self._transport.ask_to_run(channel, door.command(self._login))
-            else:
+            elif not waits:
                 channel.exec_command(door.command(self._login))
             if self._spoken:  # a job that comes back once comes back again
-                self._open_ahead(limits)
+                self._open_ahead(limits, shell=False)
             return session.run(parcel, on_stdout)
         except paramiko.SSHException:
             raise self._lost() or SessionRefused() from None
@@ -330,19 +266,32 @@ class SshHost:
             self._spoken = self._spoken or bool(session and session.leader)
             _shut(channel)
 
-    def _session_channel(self, limits: Limits):
+    def prepare(self, *, limits: Limits = Limits()) -> None:  # noqa: B008 - a frozen value
+        self._open_ahead(limits, shell=self._trusted)
+
+    @property
+    def _trusted(self) -> bool:
+        """What sshd forces instead of our command it chose at the sign-in; sudo may change its mind each time."""
+        return self._spoken and self._login.sudo == "none"
+
+    def _session_channel(self, limits: Limits) -> tuple[paramiko.Channel, bool]:
         spare, self._spare = self._spare, None
         if spare is not None:
             with contextlib.suppress(RemoteError):  # MaxSessions may allow one at a time
                 return spare.result()
-        return self._open("session", None, limits)
+        return self._open("session", None, limits), False
 
-    def _open_ahead(self, limits: Limits) -> None:
+    def _open_ahead(self, limits: Limits, *, shell: bool) -> None:
+        if self._spare is not None:
+            return
         self._spare = spare = Future()
 
         def open_it() -> None:
             try:
-                spare.set_result(self._open("session", None, limits))
+                channel = self._open("session", None, limits)
+                if shell:
+                    self._transport.ask_to_run(channel, door.command(self._login))
+                spare.set_result((channel, shell))
             except BaseException as error:  # raised where it is asked for, if at all
                 spare.set_exception(error)
 
