@@ -10,6 +10,9 @@ from tests.factories import PASSWORD
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).resolve().parents[1] / "browser" / "vendor" / "axe.min.js"
+# A part that is being replaced, or fades from one colour to another, is measured as it is at no other time.
+STILL = """() => !document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling")
+    && document.getAnimations().every(a => a.playState !== "running" || a.effect.getTiming().iterations === Infinity)"""
 
 
 class Watched:
@@ -44,6 +47,8 @@ class Watched:
 
     def violations(self) -> list[str]:
         """What axe-core and the eye of a ruler find: nothing, when all is well."""
+        self.page.wait_for_load_state()
+        self.page.wait_for_function(STILL)
         self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
