@@ -1,28 +1,15 @@
 """The pages of the email gateway: who sees what, and what never leaves the panel."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from gateway import smarthosts, values
 from gateway.models import Gateway, Smarthost
-from gateway.values import Values
-from servers.bulk import BUSY
 from servers.jobs.models import Job, Status
-from servers.models import Server
 from servers.remote.secret import Secret
-from tests.factories import (
-    GatewayFactory,
-    JobFactory,
-    OwnSmarthostFactory,
-    ServerFactory,
-    SmarthostFactory,
-)
+from tests.factories import GatewayFactory, JobFactory, OwnSmarthostFactory, ServerFactory, SmarthostFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -130,81 +117,6 @@ def test_a_customer_reaches_no_foreign_server(customer_client):
 
 
 # ── defaults ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_load_defaults_fills_the_fields_and_keeps_the_secret(administrator_client, server, default):
-    text = administrator_client.get(services(server, "?load=defaults")).content.decode()
-    assert 'value="smtp.canary-default.example"' in text
-    assert "the stored default is used" in text
-    assert SECRET not in text
-
-
-@pytest.mark.parametrize("role", ["operator", "viewer", "customer"])
-@pytest.mark.parametrize("query", ["", "?load=defaults", "?provider=own:generic"])
-def test_nobody_else_sees_or_loads_the_defaults(role, query, clients, server, default):
-    GatewayFactory(server=server, wanted=default, working=True)
-    text = clients[role].get(services(server, query)).content.decode()
-    assert "Load defaults" not in text
-    for value in (DEFAULT["host"], DEFAULT["username"], DEFAULT["sending_domain"], SECRET):
-        assert value not in text
-    if role == "customer":
-        assert DEFAULT["name"] not in text
-        assert str(default.pk) not in text
-
-
-def test_unaltered_defaults_use_the_shared_account(administrator_client, server, default):
-    loaded = {**_shown(default), "provider": "own:generic", "password_from": default.pk}
-    assert administrator_client.post(page("install", server), loaded).status_code == 302
-    assert Gateway.objects.get(server=server).wanted == default
-
-
-def test_altered_fields_beside_the_endpoint_keep_the_default_password(administrator_client, server, default):
-    loaded = {**_shown(default), "provider": "own:generic", "password_from": default.pk, "sending_domain": "b.example"}
-    administrator_client.post(page("install", server), loaded)
-    own = Gateway.objects.get(server=server).wanted
-    assert (own.server, own.password, own.confidential) == (server, Secret(SECRET), True)
-
-
-@pytest.mark.parametrize("change", [{"host": "evil.example.net"}, {"username": "x"}, {"verify_certificate": ""}])
-def test_an_altered_endpoint_never_gets_the_default_password(change, administrator_client, server, default):
-    loaded = {**_shown(default), "provider": "own:generic", "password_from": default.pk, **change}
-    answer = administrator_client.post(page("install", server), loaded)
-    assert answer.status_code == 422
-    assert "is not used for another server" in answer.content.decode()
-    assert not Gateway.objects.filter(server=server).exists()
-
-
-def test_another_port_of_own_values_asks_for_no_password(administrator_client, server, administrator):
-    new = Values(host="smtp.example.com", username="relay", password=Secret(SECRET), sending_domain="example.com")
-    mine = smarthosts.own(server, new, by=administrator)
-    GatewayFactory(server=server, wanted=mine, working=True)
-    text = administrator_client.get(services(server)).content.decode()
-    assert "Leave blank to keep it for this server and user name." in text
-    typed = {**_shown(mine), "provider": f"own:{mine.preset}", "port": "2525", "password": ""}
-    assert administrator_client.post(page("install", server), typed).status_code == 302
-    wanted = Gateway.objects.get(server=server).wanted
-    assert (wanted.port, wanted.password) == (2525, Secret(SECRET))
-    assert administrator_client.post(page("install", server), typed | {"host": "evil.example.net"}).status_code == 422
-
-
-@pytest.mark.parametrize("role", ["operator", "customer"])
-def test_a_forged_reference_to_the_default_gives_nothing(role, clients, server, default):
-    forged = {**_shown(default), "provider": "own:generic", "password_from": default.pk}
-    assert clients[role].post(page("install", server), forged).status_code == 422
-    shared = clients[role].post(page("install", server), {"provider": f"shared:{default.pk}"})
-    assert shared.status_code == (302 if role == "operator" else 422)
-
-
-def test_own_values_made_from_the_default_stay_hidden(clients, server, default, administrator):
-    new = Values(**_values(default) | {"sending_domain": "b.example"})
-    own = smarthosts.own(server, new, by=administrator, known=default)
-    GatewayFactory(server=server, wanted=own, working=True)
-    for role in ("operator", "customer"):
-        text = clients[role].get(services(server)).content.decode()
-        assert DEFAULT["host"] not in text
-        assert "Set up by your administrator" in text
-        assert clients[role].post(page("install", server), {"provider": "keep"}).status_code == 302
-        Job.objects.all().delete()
 
 
 # ── the form ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -364,136 +276,3 @@ def test_a_test_result_names_a_shared_provider_only_to_administrators(clients, s
             text = clients[role].get(path).content.decode()
             assert (DEFAULT["host"] in text) == knows, role
             assert "535 5.7.8" in text
-
-
-def _values(smarthost: Smarthost) -> dict:
-    return {name: getattr(smarthost, name) for name in ("host", "port", "username", "sending_domain")}
-
-
-def _shown(smarthost: Smarthost) -> dict:
-    """What the browser sends back after Load defaults."""
-    return _values(smarthost) | {"tls": "", "verify_certificate": "on"}
-
-
-# ── one password, once for all ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def rotated(default, administrator):
-    servers = [GatewayFactory(wanted=default, working=True, server__name=f"web-{n}").server for n in range(3)]
-    Server.objects.update(reach="ok")
-    new = replace(values.of(default), password=Secret("canary-rotated-password"))
-    smarthosts.change(default, default.name, new, by=administrator)
-    return servers
-
-
-def settings_page(name: str, default) -> str:
-    return reverse(f"smarthosts:{name}", args=[default.pk])
-
-
-@pytest.mark.parametrize("role", SETTINGS)
-def test_passwords_are_rolled_out_put_back_and_forgotten_by_administrators(role, clients, rotated, default):
-    for name in ("roll-out", "roll-back", "forget"):
-        assert clients[role].get(settings_page(name, default)).status_code == SETTINGS[role], name
-    if role != "administrator":
-        for name in ("roll-out", "roll-back", "forget"):
-            assert clients[role].post(settings_page(name, default)).status_code == SETTINGS[role], name
-        default.refresh_from_db()
-        assert (Job.objects.count(), default.keeps_previous, default.revision) == (0, True, 2)
-
-
-def test_a_saved_password_leads_to_the_servers_that_still_use_the_earlier_one(administrator_client, default):
-    GatewayFactory(wanted=default, working=True), GatewayFactory(wanted=default, working=True)
-    data = {"preset": "generic", "name": default.name, "host": default.host, "port": 587, "tls": ""}
-    data |= {"verify_certificate": "on", "username": default.username, "password": "canary-new-password"}
-    data |= {"sending_domain": default.sending_domain}
-    answer = administrator_client.post(settings_page("edit", default), data)
-    assert answer.url == settings_page("edit", default)
-    text = administrator_client.get(answer.url).content.decode()
-    assert "Prove on 1 server, then roll out to all 2" in text
-    assert f"?provider={default.pk}&amp;values=earlier-password" in text
-    assert "canary-new-password" not in text
-    assert SECRET not in text
-
-
-def test_one_confirm_page_proves_on_one_server_first(administrator_client, rotated, default):
-    text = administrator_client.get(settings_page("roll-out", default)).content.decode()
-    assert "are brought to 3 servers" in text
-    assert "If it fails, no other server is touched." in text
-    data = {"first": str(rotated[1].pk), "batch_percent": "50", "stop_after": "1"}
-    answer = administrator_client.post(settings_page("roll-out", default), data)
-    batch = Job.objects.first().batch
-    assert answer.url == reverse("jobs:batch", args=[batch.pk])
-    assert (batch.canary, batch.portion, batch.stop_after) == (1, 50, 1)
-    assert batch.jobs.get(released_at__isnull=False).server == rotated[1]
-
-
-def test_wrong_options_are_refused_beside_their_field(administrator_client, rotated, default):
-    data = {"first": str(ServerFactory().pk), "batch_percent": "200"}
-    answer = administrator_client.post(settings_page("roll-out", default), data)
-    assert answer.status_code == 422
-    assert not Job.objects.exists()
-
-
-def test_busy_servers_are_named_as_left_out(administrator_client, rotated, default):
-    JobFactory(server=rotated[0], action="gateway.reinstall")
-    text = administrator_client.get(settings_page("roll-out", default)).content.decode()
-    assert "are brought to 2 servers" in text
-    assert BUSY in text
-    assert rotated[0].name in text
-
-
-def test_putting_back_says_whom_it_reaches_and_does_it(administrator_client, rotated, default):
-    default.refresh_from_db()
-    Gateway.objects.filter(server=rotated[0]).update(applied_revision=2, applied_password_revision=2)
-    text = administrator_client.get(settings_page("roll-back", default)).content.decode()
-    assert "1 server already runs on the present one" in text
-    assert "2 servers never left the earlier one" in text
-    answer = administrator_client.post(settings_page("roll-back", default))
-    job = Job.objects.get()
-    assert (answer.url, job.server) == (reverse("jobs:job", args=[job.pk]), rotated[0])
-    default.refresh_from_db()
-    assert default.password == Secret(SECRET)
-
-
-def test_nothing_to_put_back_is_said(administrator_client, default):
-    for name in ("roll-back", "forget"):
-        for answer in (
-            administrator_client.get(settings_page(name, default), follow=True),
-            administrator_client.post(settings_page(name, default), follow=True),
-        ):
-            assert "keeps no earlier password" in answer.content.decode()
-
-
-def test_forgetting_is_asked_on_a_page_of_its_own(administrator_client, rotated, default):
-    text = administrator_client.get(settings_page("forget", default)).content.decode()
-    assert "3 servers still run on an earlier password" in text
-    administrator_client.post(settings_page("forget", default))
-    default.refresh_from_db()
-    assert not default.keeps_previous
-
-
-@pytest.mark.parametrize(("role", "sees"), [("administrator", 1), ("operator", 1), ("viewer", 0), ("customer", 0)])
-def test_only_who_may_name_shared_providers_narrows_the_list_by_them(role, sees, clients, rotated, default, customer):
-    for server in (*rotated, ServerFactory(name="elsewhere")):
-        server.people.add(customer)
-    text = clients[role].get(reverse("servers:list") + f"?provider={default.pk}").content.decode()
-    assert ("Canary provider" in text) == bool(sees)
-    assert ("elsewhere" in text) == (not sees)
-    Gateway.objects.filter(server=rotated[0]).update(applied_revision=2, applied_password_revision=2)
-    text = clients[role].get(reverse("servers:list") + "?values=earlier-password").content.decode()
-    assert ("web-0" in text) == (not sees)
-    assert "web-1" in text
-
-
-@pytest.mark.parametrize("name", ["edit", "roll-out", "roll-back", "forget"])
-def test_a_providers_pages_cost_the_same_for_three_servers_and_for_thirty(name, administrator_client, rotated, default):
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as seen:
-            assert administrator_client.get(settings_page(name, default)).status_code == 200
-        return len(seen)
-
-    few = queries()
-    for _ in range(27):
-        GatewayFactory(wanted=default, working=True)
-    assert queries() == few <= 14

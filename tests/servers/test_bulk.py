@@ -1,12 +1,8 @@
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 
 import pytest
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import connection
-from django.http import QueryDict
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from controlpanel.access.gate import Permission
@@ -15,7 +11,7 @@ from controlpanel.web.listing import Filter
 from servers import bulk, catalog
 from servers.bulk import BulkForm, moment
 from servers.jobs.models import Batch, Job, Status
-from servers.models import Server, Tag
+from servers.models import Server
 from tests import factories
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -138,22 +134,6 @@ def test_one_server_leads_to_its_job(operator_client):
     assert answer["Location"] == reverse("jobs:job", args=[Job.objects.get().pk])
 
 
-def test_whoever_sees_three_of_ten_and_selects_all_gets_three(customer_client):
-    factories.ServerFactory.create_batch(7)
-    mine = factories.ServerFactory.create_batch(3, people=[customer_client.user])
-    confirm(customer_client, everything(), text="hello")
-    assert asked_for() == {server.name for server in mine}
-
-
-def test_somebody_elses_server_is_neither_named_nor_touched(customer_client):
-    theirs, mine = factories.ServerFactory(name="secret-one"), factories.ServerFactory(people=[customer_client.user])
-    page = customer_client.post(url(), ticked(theirs, mine))
-    assert page.context["gone"] == 1
-    assert "secret-one" not in page.content.decode()
-    confirm(customer_client, ticked(theirs, mine), text="hello")
-    assert asked_for() == {mine.name}
-
-
 def test_an_entry_is_closed_to_whom_its_permission_lacks(operator_client, viewer_client):
     server = factories.ServerFactory()
     for client, address in (
@@ -216,20 +196,6 @@ def test_a_check_of_the_connection_leaves_nobody_out(operator_client):
     assert Job.objects.filter(action="server.check").count() == len(Server.Reach.values)
 
 
-def test_other_servers_than_shown_are_not_touched_before_another_look(operator_client):
-    factories.ServerFactory(name="one")
-    page = operator_client.post(url(), everything())
-    factories.ServerFactory(name="two")
-    sent = page.context["carried"] | {"confirm": "1", "text": "hello"}
-    again = operator_client.post(url(), sent)
-    assert again.status_code == 422
-    assert "other servers are meant" in again.content.decode()
-    assert 'value="hello"' in again.content.decode()
-    assert not Job.objects.exists()
-    operator_client.post(url(), again.context["carried"] | {"confirm": "1", "text": "hello"})
-    assert asked_for() == {"one", "two"}
-
-
 def test_what_was_chosen_decides_who_stays_out(operator_client):
     factories.ServerFactory(name="own", note="has one")
     factories.ServerFactory(name="new")
@@ -279,20 +245,6 @@ def test_one_server_can_wait_for_its_time_and_a_tag_cannot(administrator_client)
     assert administrator_client.post(url("server", "tag"), ticked(server)).context["how"] == []
 
 
-def test_too_many_ticks_are_said_on_the_list(operator_client, monkeypatch):
-    monkeypatch.setattr("servers.selecting.MOST", 1)
-    answer = operator_client.post(url(), ticked(*factories.ServerFactory.create_batch(2)), follow=True)
-    assert "select all that match" in answer.content.decode()
-
-
-def test_a_filter_that_is_gone_leaves_nobody(operator_client):
-    factories.ServerFactory()
-    page = operator_client.post(url(), everything("tag=gone"))
-    assert page.context["going"]["total"] == 0
-    assert "Nothing in your list matches any more." in page.content.decode()
-    assert "confirm" not in page.content.decode().split('id="bulk-go"')[1].split("</form>")[0]
-
-
 def test_destruction_wants_the_count_typed(operator_client):
     factories.ServerFactory.create_batch(3)
     address = url("toy", "remove")
@@ -305,13 +257,6 @@ def test_destruction_wants_the_count_typed(operator_client):
     assert Job.objects.count() == 3
 
 
-def test_nobody_selected_is_said_on_the_list(operator_client):
-    for sent in ({}, {"server": "nonsense"}):
-        answer = operator_client.post(url(), sent, follow=True)
-        assert answer.redirect_chain == [(LIST, 302)]
-        assert "select servers first" in answer.content.decode()
-
-
 def test_a_link_opens_the_page_and_never_does_it(operator_client):
     factories.ServerFactory(name="own", note="has one")
     factories.ServerFactory(name="new")
@@ -319,108 +264,3 @@ def test_a_link_opens_the_page_and_never_does_it(operator_client):
     assert page.context["going"]["names"] == ["own"]
     assert 'value="hello"' in page.content.decode()
     assert not Job.objects.exists()
-
-
-def test_all_that_match_are_carried_as_the_query(operator_client):
-    for number in range(60):
-        factories.ServerFactory(name=f"web-{number:02}")
-    page = operator_client.post(url(), everything("q=web"))
-    assert page.context["carried"].keys() == {"which", "query", "digest", "newest"}
-    assert page.content.decode().count('type="hidden"') < 10
-
-
-def test_the_page_and_the_asking_cost_the_same_for_five_and_for_two_hundred(operator_client):
-    def cost(count: int) -> list[int]:
-        Job.objects.all().delete()
-        for _ in range(count - Server.objects.count()):
-            factories.ServerFactory(tags=["a"])
-        costs, sent = [], everything()
-        for status in (200, 302):
-            with CaptureQueriesContext(connection) as queries:
-                page = operator_client.post(url(), sent)
-            assert page.status_code == status
-            costs.append(len(queries))
-            if status == 200:
-                sent = page.context["carried"] | {"confirm": "1", "text": "hello"}
-        return costs
-
-    cost(1)
-    few = cost(5)
-    many = cost(200)
-    assert many[0] == few[0]
-    assert many[1] <= few[1] + 8  # SQLite takes so many values a statement
-    assert few[0] <= 12
-    assert few[1] <= 25
-
-
-def test_tags_are_added_and_taken_away_at_once(administrator_client):
-    one, two = factories.ServerFactory(name="one", tags=["eu"]), factories.ServerFactory(name="two", tags=["eu", "web"])
-    answer = confirm(administrator_client, everything(), address=url("server", "tag"), tags="web, Shop")
-    assert answer["Location"] == LIST
-    for server in (one, two):
-        assert {tag.name for tag in server.tags.all()} == {"eu", "web", "shop"}
-    assert AuditEntry.objects.filter(verb="tagged", detail={"added": ["shop", "web"]}).count() == 2
-    confirm(administrator_client, ticked(two), address=url("server", "untag"), tags="eu shop nobody")
-    assert {tag.name for tag in two.tags.all()} == {"web"}
-    confirm(administrator_client, ticked(one), address=url("server", "untag"), tags="shop")
-    assert not Tag.objects.filter(name="shop").exists()
-    assert not Job.objects.exists()
-
-
-def test_tagging_what_is_tagged_changes_and_audits_nothing(administrator_client):
-    server = factories.ServerFactory(tags=["eu"])
-    answer = confirm(administrator_client, ticked(server), address=url("server", "tag"), tags="eu")
-    assert answer.status_code == 302
-    assert not AuditEntry.objects.filter(verb="tagged").exists()
-
-
-def test_tagging_costs_the_same_for_five_and_for_two_hundred(administrator_client, administrator):
-    from servers import inventory
-
-    def cost(count: int) -> int:
-        servers = factories.ServerFactory.create_batch(count, tags=["a"])
-        with CaptureQueriesContext(connection) as queries:
-            assert inventory.tag(servers, ["b", "c"], by=administrator) == count
-            assert inventory.untag(servers, ["a", "b"], by=administrator) == count
-        return len(queries)
-
-    assert cost(200) <= cost(5) + 8  # SQLite takes so many values a statement
-
-
-def test_a_service_brings_its_own_filter_to_the_list(operator_client):
-    factories.ServerFactory(name="own", note="has one")
-    factories.ServerFactory(name="new")
-    page = operator_client.get(LIST, {"note": "one"})
-    assert [row.name for row in page.context["listing"].rows] == ["own"]
-    assert '<option value="one" selected>One</option>' in page.content.decode()
-
-
-def test_hostile_selections_are_nobody(operator_client):
-    factories.ServerFactory()
-    for query in ("q=%00", "q=" + "x" * 5000, "tag=" + "%ff" * 10, "&&&===", "state=<script>", "q='); drop table--"):
-        page = operator_client.post(url(), everything(query))
-        assert page.status_code == 200
-        assert "<script>" not in page.content.decode().replace("<script src", "")
-    assert operator_client.post(url(), QueryDict(urlencode({"servers": "," * 50_000})).dict()).status_code == 302
-
-
-def test_every_entry_opens_and_costs_the_same_for_five_and_for_sixty(administrator_client):
-    factories.SmarthostFactory(default=True)
-
-    def cost(count: int) -> dict[str, int]:
-        for number in range(count - Server.objects.count()):
-            server = factories.ServerFactory()
-            factories.GatewayFactory(server=server, working=bool(number % 2))
-        costs = {}
-        for service, entry in bulk.offered(administrator_client.user):
-            with CaptureQueriesContext(connection) as queries:
-                page = administrator_client.post(url(service.slug, entry.slug), everything())
-            assert page.status_code == 200
-            assert entry.label in page.context["verb"]
-            costs[f"{service.slug}.{entry.slug}"] = len(queries)
-        return costs
-
-    cost(1)
-    few = cost(5)
-    assert cost(60) == few
-    assert max(few.values()) <= 14
