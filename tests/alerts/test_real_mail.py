@@ -76,7 +76,8 @@ def test_hostile_and_foreign_words_stay_words(good, account):
 def test_what_one_provider_does_not_take_goes_through_the_fallback(
     good, account, bad_provider, monkeypatch, fault, answer
 ):
-    monkeypatch.setattr(email, "TIMEOUT", 2)
+    if fault in ("silent", "stalls"):
+        monkeypatch.setattr(email, "TIMEOUT", 4)
     delivery = delivering.trial(route(bad(fault, bad_provider), good))
     first, second = delivery.answer.split("\n")
     assert delivery.state == "sent" and second.startswith("Good: 250"), delivery.answer
@@ -93,7 +94,8 @@ HOSTILE = ("webserver", "terminal", "hugebanner", "endless", "drips", "echoes", 
 def test_a_hostile_server_keeps_nobody_waiting_and_its_words_are_only_words(
     good, account, bad_provider, monkeypatch, fault
 ):
-    monkeypatch.setattr(patience, "TOTAL", 3)
+    if fault in ("endless", "drips"):
+        monkeypatch.setattr(patience, "TOTAL", 3)
     delivery = delivering.trial(route(bad(fault, bad_provider), good))
     assert delivery.state == "sent" and delivery.attempts == 1
     first, *second = delivery.answer.split("\n")

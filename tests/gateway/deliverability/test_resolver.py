@@ -29,11 +29,12 @@ def text(address: str, more: str = "", negative: int = 2400) -> str:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(resolver, "TIMEOUT", 0.3)
+    """For those in which somebody is silent."""
+    monkeypatch.setattr(resolver, "TIMEOUT", 1)
 
 
 @pytest.fixture
-def two(quick):
+def two():
     """(what the resolver has, what the zone's own server has), both changeable."""
 
     def make(old: str, new: str):
@@ -44,7 +45,7 @@ def two(quick):
     return make
 
 
-def test_strings_are_joined_and_aliases_followed(quick):
+def test_strings_are_joined_and_aliases_followed():
     more = 'a IN CNAME b\nb IN TXT "one " "two"\n'
     with running(Server({"example.com": text("127.0.0.1", more)})) as server:
         answer = Asking("example.com", resolver_at(server), private=True)("a.example.com", "TXT")
@@ -73,7 +74,7 @@ def test_published_at_the_source_and_not_yet_in_the_resolver_is_spreading(two):
     assert not [p for p in report.publish if p.kind == "TXT" and p.name == "_dmarc.example.com"]
 
 
-def test_a_source_that_is_silent_leaves_the_resolver_s_word(two):
+def test_a_source_that_is_silent_leaves_the_resolver_s_word(two, quick):
     cache, source = two('_dmarc IN TXT "v=DMARC1; p=none"', "")
     source.silent = True
     with running(cache), running(source):
@@ -96,7 +97,7 @@ def test_a_dead_resolver_makes_everything_unknown_and_nothing_missing(quick):
     assert not report.publish
 
 
-def test_a_domain_that_asks_too_much_is_cut_short(quick, monkeypatch):
+def test_a_domain_that_asks_too_much_is_cut_short(monkeypatch):
     monkeypatch.setattr(resolver, "QUESTIONS", 5)
     with running(Server({"example.com": text("127.0.0.1", SPF)})) as server:
         report = look("example.com", (GMAIL,), (), Asking("example.com", resolver_at(server)))
@@ -105,7 +106,7 @@ def test_a_domain_that_asks_too_much_is_cut_short(quick, monkeypatch):
     assert not any(f.word == "missing" for f in report.findings)
 
 
-def test_a_name_that_cannot_be_asked_for_does_no_harm(quick):
+def test_a_name_that_cannot_be_asked_for_does_no_harm():
     with running(Server({"example.com": text("127.0.0.1", SPF)})) as server:
         asking = Asking("example.com", resolver_at(server), private=True)
         for name in ("a\\b.example.com", "ß" * 60 + ".example.com", "a\\300.test"):
@@ -123,7 +124,7 @@ def test_a_second_resolver_is_asked_for_what_the_first_does_not_say(quick):
         assert Asking("example.com", both)("example.com", "TXT").values
 
 
-def test_answers_are_shared_between_checks_where_no_zone_of_theirs_holds_them(quick):
+def test_answers_are_shared_between_checks_where_no_zone_of_theirs_holds_them():
     known = Known()
     zones = {name: text("127.0.0.9", SPF) for name in ("one.test", "two.test", "provider.test")}
     with running(Server(zones)) as server:

@@ -17,22 +17,22 @@ SENDER = "root@example.com"
 EHLO = b"250-localhost\r\n250 AUTH PLAIN LOGIN\r\n"
 
 
-def proved(host, act, tls="none", patience=2):
+def proved(host, act, tls="none", patience=15):
     with Bad(act) as server:
         started = time.monotonic()
         proof = prove(host, Relay(port=server.port, tls=tls), sender=SENDER, patience=patience)
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < 30
     return proof
 
 
 def silence(connection):
     connection.recv(1)
-    time.sleep(8)
+    time.sleep(60)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "none"])
 def test_silence_is_a_missing_greeting(host, tls):
-    proof = proved(host, silence, tls)
+    proof = proved(host, silence, tls, patience=2)
     assert proof.blocker.name == "greeting" and proof.blocker.explanation.slug == "greeting-timed-out", proof
 
 
@@ -40,9 +40,9 @@ def test_silence_after_the_greeting_is_another_cause(host):
     def act(connection):
         connection.sendall(b"220 hello\r\n")
         silence(connection)
-        time.sleep(8)
+        silence(connection)
 
-    proof = proved(host, act)
+    proof = proved(host, act, patience=2)
     assert proof.blocker.name == "greeting" and proof.blocker.explanation.slug == "conversation-timed-out"
 
 
@@ -57,7 +57,7 @@ def test_starttls_on_an_implicit_port_is_named(host, provider):
     "greeting, slug",
     [
         (b"421 4.7.0 Too many connections, try again later\r\n", "too-many-connections"),
-        (b"554 5.7.1 No SMTP service here\r\n", "family-policy"),
+        (b"554 5.7.1 No SMTP service here\r\n", "no-mail-from-here"),
     ],
 )
 def test_a_refusing_greeting_is_kept_word_for_word(host, greeting, slug):

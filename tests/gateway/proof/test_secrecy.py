@@ -50,7 +50,7 @@ def test_the_password_is_in_no_argv_and_no_environment(forbidden):
 
     with Bad(act) as server:
         relay = Relay(port=server.port, tls="none", password=Secret(CANARY))
-        proof = prove(LocalHost(forbidden), relay, sender="root@example.com", patience=3)
+        proof = prove(LocalHost(forbidden), relay, sender="root@example.com")
     assert [line for line in proof.transcript if line.startswith("C: ")].count("C: ••••") == 2
     assert len(heard) > 3 and not seen
     assert CANARY not in repr(proof)

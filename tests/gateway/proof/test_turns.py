@@ -28,7 +28,7 @@ def takes_ahead(sender: bytes, recipient: bytes):
 def proved(act):
     with Bad(act) as server:
         relay = Relay(port=server.port, tls="none")
-        return prove(LocalHost(), relay, sender=SENDER, recipient=RECIPIENT, patience=2)
+        return prove(LocalHost(), relay, sender=SENDER, recipient=RECIPIENT)
 
 
 def test_sender_recipient_and_goodbye_go_out_together():
