@@ -8,7 +8,7 @@ from tests.remote.sshd import Sshd, missing
 def sshd(tmp_path_factory):
     if missing():
         pytest.skip(missing())
-    daemon = Sshd(tmp_path_factory.mktemp("sshd")).start()
+    daemon = Sshd(tmp_path_factory.mktemp("sshd"), kinds=("ed25519", "ecdsa", "rsa")).start()
     yield daemon
     daemon.stop()
 
