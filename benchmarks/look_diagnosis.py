@@ -42,11 +42,11 @@ def _turns(product, rounds: int) -> list[dict]:
     with Links({server.name: (str(server.address), 22)}, DELAY) as links:
         product.reach({server.name: (LISTEN, links.ports[server.name])})
         for _ in range(rounds + 1):  # the first loads what a worker loads once
-            links.turns()
+            links.waits()
             job = product.diagnose(server, "succeeded")
-            ours.append((links.turns()[server.name], (job.finished_at - job.started_at).total_seconds()))
+            ours.append((links.waits()[server.name], (job.finished_at - job.started_at).total_seconds()))
             seconds = _floor(product.fleet, links.ports[server.name], scripts)
-            floor.append((links.turns()[server.name], seconds))
+            floor.append((links.waits()[server.name], seconds))
     product.reach({server.name: (str(server.address), 22)})
     (turns, wall), (least, best) = (map(median, zip(*measured[1:], strict=True)) for measured in (ours, floor))
     about = f"{wall:.1f} s; one tuned ssh with the same scripts: {least:.0f} turns, {best:.1f} s"

@@ -3,9 +3,11 @@
     with Links({"web-1": ("10.77.1.10", 22)}, seconds=0.04) as links:
         links.ports["web-1"]                 # on 127.0.0.1; 40 ms each way are 80 ms of round-trip time
         links.turns()                        # {"web-1": 11}: since the last time it was asked
+        links.waits()                        # {"web-1": 10}: likewise, without what nobody answered
 
 Bytes and the end of a stream are delayed; TCP's own handshake is not, because the kernel answers it. A turn is counted
 when the client sends something after it was given something: what it had to wait for, whatever the number of packets.
+A wait is such a turn that was answered: a goodbye at the end is none.
 """
 
 import asyncio
@@ -35,7 +37,13 @@ class Links:
         self.ports: dict[str, int] = self._answer()
 
     def turns(self) -> dict[str, int]:
-        self.process.stdin.write("turns\n")
+        return self._asked("turns")
+
+    def waits(self) -> dict[str, int]:
+        return self._asked("waits")
+
+    def _asked(self, what: str) -> dict[str, int]:
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
         return self._answer()
 
@@ -63,7 +71,7 @@ class Relay:
 
     def __init__(self, target: tuple[str, int], seconds: float) -> None:
         self.target, self.seconds = target, seconds
-        self.turns = 0
+        self.counted: Counter[str] = Counter()
         self.carried: set[asyncio.Task] = set()
 
     async def open(self) -> int:
@@ -81,14 +89,15 @@ class Relay:
         except OSError:
             to_near.transport.abort()
             return
-        heard = [True]  # the first thing a client says is a turn of its own
+        heard, waits = [True], [False]  # the first thing a client says is a turn of its own
 
         def said() -> None:
-            self.turns += heard[0]
-            heard[0] = False
+            self.counted["turns"] += heard[0]
+            heard[0], waits[0] = False, True
 
         def given() -> None:
-            heard[0] = True
+            self.counted["waits"] += waits[0]
+            heard[0], waits[0] = True, False
 
         await asyncio.gather(
             self.pump(near, to_far, on_read=said),
@@ -126,14 +135,12 @@ class Relay:
 
 
 async def serve(seconds: float, targets: dict[str, list]) -> None:
-    """Prints the ports, then the turns since the last answer for every line on standard input, until it ends."""
+    """Prints the ports, then for every line on standard input, "turns" or "waits", how many there were since the last
+    such answer, until it ends."""
     relays = {name: Relay((host, port), seconds) for name, (host, port) in targets.items()}
     print(json.dumps({name: await relay.open() for name, relay in relays.items()}), flush=True)
-    while await asyncio.to_thread(sys.stdin.readline):
-        counted = Counter({name: relay.turns for name, relay in relays.items()})
-        for relay in relays.values():
-            relay.turns = 0
-        print(json.dumps(counted), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps({name: relay.counted.pop(line.strip(), 0) for name, relay in relays.items()}), flush=True)
 
 
 if __name__ == "__main__":
