@@ -26,7 +26,7 @@ CASES = {
     "nostarttls": ("tls", "tls-not-offered"),
     "silent": ("greeting", "greeting-timed-out"),
     "busy": ("greeting", "closing-for-now"),
-    "refuses": ("greeting", "family-policy"),
+    "refuses": ("greeting", "no-mail-from-here"),
     "overquota": ("mail_from", "google-daily-limit"),
 }
 
