@@ -5,7 +5,6 @@ from gateway.diagnosis.scan import Seen
 from gateway.diagnosis.values import Asked, Verdict, Way
 from gateway.diagnosis.ways import best
 from gateway.providers import clouds
-from gateway.providers.replies import explain
 
 _HOW = {"silent": "gets no answer", "refused": "is refused at once", "unreachable": "is turned away on the way"}
 
@@ -134,8 +133,7 @@ def _refused(asked: Asked, seen: tuple[Seen, ...], way: Way | None) -> Verdict:
 def _turned_away(asked: Asked, seen: tuple[Seen, ...], chosen: Seen, way: Way | None) -> Verdict:
     """The network says that it knows no way there: true when it says so of every port, a firewall's word otherwise."""
     if all(one.state == "unreachable" for one in seen):
-        meaning = explain(chosen.words, asked.preset)
-        return Verdict(meaning.slug, meaning.cause, meaning.fix, meaning.area)
+        return _no_way_there(asked, seen, chosen)
     cause = (
         f"A firewall of this server or its network forbids port {asked.port} of {asked.host}: the answer is "
         f"“{chosen.words}” for this port, and other ports of the same address can be reached."
@@ -143,3 +141,18 @@ def _turned_away(asked: Asked, seen: tuple[Seen, ...], chosen: Seen, way: Way | 
     ask = f"ask whoever runs that firewall to allow outgoing port {asked.port}"
     fix = f"{way.label}, or {ask}." if way else f"A{ask[1:]}."
     return Verdict("port-forbidden", cause, fix, "port", way)
+
+
+def _no_way_there(asked: Asked, seen: tuple[Seen, ...], chosen: Seen) -> Verdict:
+    if all(":" in one.address for one in seen):
+        cause = f"{asked.host} has only IPv6 addresses (the newer kind), and this server has no way to them."
+        fix = (
+            "Use a name of the provider that has an IPv4 address too, or ask whoever runs this server's network for "
+            "IPv6."
+        )
+        return Verdict("ipv6-unreachable", cause, fix, "server")
+    cause = (
+        f"The network of this server has no way to {asked.host}: every port tried is turned away with “{chosen.words}”."
+    )
+    fix = "Ask whoever runs this server's network or firewall, and check the name of the SMTP server."
+    return Verdict("network-unreachable", cause, fix, "server")

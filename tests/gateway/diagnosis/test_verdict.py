@@ -180,7 +180,61 @@ CASES = {
         asked(),
         {587: PROXY, 2525: PROXY},
         stage("tls", "certificate verify failed: Hostname mismatch"),
-        ("certificate-name-mismatch", Way(2525, "starttls")),
+        ("certificate-name-mismatch", None),
+    ),
+    "an issuer nobody trusts is the same on every port": (
+        asked(),
+        {587: SMTP, 2525: SMTP},
+        stage("tls", "certificate verify failed: self-signed certificate in certificate chain"),
+        ("certificate-not-trusted", None),
+    ),
+    "a provider that says it is busy says so on its other ports": (
+        asked(),
+        {465: TLS, 587: SMTP, 2525: SMTP},
+        stage("greeting", "421 4.7.0 Try again later, closing connection."),
+        ("closing-for-now", None),
+    ),
+    "a provider that wants no mail wants none on its other ports": (
+        asked(),
+        {465: TLS, 587: {"state": "open", "greeting": "554 5.7.1 No SMTP service here"}, 2525: SMTP},
+        stage("greeting", "554 5.7.1 No SMTP service here"),
+        ("no-mail-from-here", None),
+    ),
+    "a web page answers, and TLS alone says nothing of mail": (
+        asked(),
+        {465: TLS, 587: {"state": "open", "greeting": "HTTP/1.1 400 Bad Request"}},
+        stage("greeting", "The answer is not SMTP: HTTP/1.1 400 Bad Request"),
+        ("not-a-mail-server", None),
+    ),
+    "a web page answers, and a mail server on another port": (
+        asked(),
+        {587: {"state": "open", "greeting": "HTTP/1.1 400 Bad Request"}, 2525: SMTP},
+        stage("greeting", "The answer is not SMTP: HTTP/1.1 400 Bad Request"),
+        ("not-a-mail-server", Way(2525, "starttls")),
+    ),
+    "says nothing, and another port greets": (
+        asked(),
+        {587: {"state": "open"}, 2525: SMTP},
+        stage("greeting", "no greeting within 10 s"),
+        ("greeting-timed-out", Way(2525, "starttls")),
+    ),
+    "no encryption there, and no other port that has some": (
+        asked(),
+        {465: {"state": "open"}, 587: SMTP | {"offers": ("PIPELINING",)}},
+        stage("tls", "STARTTLS not offered. The server offers: PIPELINING"),
+        ("tls-not-offered", None),
+    ),
+    "no encryption there, and another port that has some": (
+        asked(),
+        {587: SMTP | {"offers": ("PIPELINING",)}, 2525: SMTP},
+        stage("tls", "STARTTLS not offered. The server offers: PIPELINING"),
+        ("tls-not-offered", Way(2525, "starttls")),
+    ),
+    "the sign-in is offered behind encryption only": (
+        asked(tls="none"),
+        {587: SMTP},
+        stage("auth", "The server offers no sign-in. It offers: STARTTLS"),
+        ("no-sign-in-offered", Way(587, "starttls")),
     ),
 }
 
@@ -207,6 +261,31 @@ def test_a_missing_ipv6_does_not_hide_what_ipv4_says():
     six = seen(dict.fromkeys((587, 2525), {"state": "unreachable", "words": "Network is unreachable"}), SIX)
     assert judge(asked(), six + seen({587: SILENT, 2525: SILENT}), TCP).slug == "all-ports-timed-out"
     assert judge(asked(), six + seen({587: UNREACHABLE, 2525: SMTP}), TCP).slug == "port-forbidden"
+
+
+def test_a_host_with_ipv6_alone_is_told_as_such():
+    six = seen(dict.fromkeys((587, 2525), {"state": "unreachable", "words": "Network is unreachable"}), SIX)
+    verdict = judge(asked(), six, stage("tcp", "Network is unreachable"))
+    assert (verdict.slug, verdict.way) == ("ipv6-unreachable", None)
+    assert verdict.cause == f"{HOST} has only IPv6 addresses (the newer kind), and this server has no way to them."
+
+
+def test_where_the_mode_is_right_nobody_is_sent_to_change_it():
+    mute = seen({587: {"state": "open"}, 2525: {"state": "open"}})
+    verdict = judge(asked(), mute, stage("greeting", "no greeting within 10 s"))
+    assert "587" in verdict.cause and "465" not in verdict.fix and "TLS" not in verdict.cause + verdict.fix
+
+
+def test_who_misses_encryption_is_not_sent_to_the_port_it_was_missed_on():
+    bare = seen({587: SMTP | {"offers": ("PIPELINING",)}})
+    verdict = judge(asked(), bare, stage("tls", "STARTTLS not offered. The server offers: PIPELINING"))
+    assert "587" in verdict.cause and "587" not in verdict.fix
+
+
+def test_a_refusal_to_talk_that_gives_no_reason_is_told_as_one():
+    deaf = seen({587: {"state": "open", "greeting": "554 5.7.1 Go away"}})
+    verdict = judge(asked(), deaf, stage("greeting", "554 5.7.1 Go away"))
+    assert verdict.slug == "family-policy" and "refuses to talk" in verdict.cause and "IP address" in verdict.fix
 
 
 def test_one_family_that_answers_is_enough():
