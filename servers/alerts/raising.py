@@ -2,6 +2,7 @@
 change leaves a trace. They write rows and send nothing, so no job waits for a route."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -96,13 +97,11 @@ def _open(kind: str, subject: str):
 
 def _alert(kind: str, key: str, told: dict) -> Alert:
     """The open alert of this cause, locked: whoever closes its last trouble waits, or has closed it before."""
-    found = Alert.objects.open().select_for_update().filter(kind=kind, key=key).first()
-    if found is None:
-        try:
-            with transaction.atomic():
-                return Alert.objects.create(kind=kind, key=key, **told)
-        except IntegrityError:
-            return Alert.objects.open().select_for_update().get(kind=kind, key=key)
+    mine = Alert.objects.open().select_for_update().filter(kind=kind, key=key)
+    while (found := mine.first()) is None:
+        # Somebody else may open it in this moment, and close it again before it is found.
+        with suppress(IntegrityError), transaction.atomic():
+            return Alert.objects.create(kind=kind, key=key, **told)
     return found
 
 

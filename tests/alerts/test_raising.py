@@ -1,6 +1,7 @@
 """Alerts begin and end once, whoever asks and however often."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
@@ -136,17 +137,16 @@ def test_races_make_one_alert_and_one_trouble_a_server():
 
     def work(server):
         start.wait()
-        for _ in range(5):
-            fail(server)
-            raising.recovered("gateway-failing", server.pk)
-            fail(server)
-        connection.close()
+        try:
+            for _ in range(5):
+                fail(server)
+                raising.recovered("gateway-failing", server.pk)
+                fail(server)
+        finally:
+            connection.close()
 
-    threads = [threading.Thread(target=work, args=(server,)) for server in servers * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, servers * 2))
     alert = Alert.objects.open().get()
     assert alert.troubles.open().count() == 4
     for server in servers:
