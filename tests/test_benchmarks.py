@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks import look_domains
 from benchmarks.__main__ import MARKS, PAGE, looks_page
 from benchmarks.results import Row, Target, between, explained, measured_table, middles, target_table, targets
+from servers.remote.addresses import is_public
 
 ABOUT = ("when", "commit", "cores", "kernel", "python", "django", "paramiko")
 
@@ -86,3 +88,7 @@ def test_the_page_has_a_place_for_every_part_that_is_written():
 def test_a_part_that_could_not_be_measured_says_why_and_is_no_miss():
     missing = Target("diagnosis", "", "not measured", "", None, "not root")
     assert "| not measured  | –: not root |" in looks_page([missing], dict.fromkeys(ABOUT, "1"))
+
+
+def test_checks_of_domains_are_measured_with_the_zones_own_server_asked():
+    assert is_public(look_domains.SOURCE)
