@@ -234,4 +234,4 @@ def test_the_services_tab_says_when_the_account_was_tried_and_how_long_its_certi
     gateway = GatewayFactory(working=True, **tried)
     text = operator_client.get(reverse("servers:services", args=[gateway.server_id])).content.decode()
     assert "account tried <time" in text and "3 h ago" in text
-    assert f"the provider’s certificate is valid until {timezone.localtime(until):%-d %b %Y}" in text
+    assert f"the provider's certificate is valid until {timezone.localtime(until):%-d %b %Y}" in text
