@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 240.0  # seconds; the machine may be slow; a wait ends with its condition
 
 
 class PanelError(Exception):
@@ -41,7 +42,7 @@ class Panel:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def says(self, pattern: str, seconds: float = 90) -> str:
+    def says(self, pattern: str, seconds: float = PATIENCE) -> str:
         """The first thing in the log that matches, waited for."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -57,10 +58,10 @@ class Panel:
         self.says("Ctrl-C stops it")
 
     def sign_in_link(self) -> str:
-        return self.says(r"http://\S+sign-in\S+", seconds=5)
+        return self.says(r"http://\S+sign-in\S+")
 
     def get(self, path: str) -> tuple[int, str]:
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        with urllib.request.urlopen(self.url + path, timeout=60) as response:
             return response.status, response.read().decode()
 
     def manage(self, *arguments: str, typed: str = "", codes: tuple[int, ...] = (0,)) -> str:
@@ -103,7 +104,7 @@ class Panel:
                 return pid
         raise PanelError(f"no {part} is running")
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
@@ -114,7 +115,7 @@ class Panel:
             time.sleep(0.2)
         raise PanelError(f"it did not happen within {seconds} s:\n{self.log.read_text()}")
 
-    def wait_gone(self, seconds: float = 40) -> set[int]:
+    def wait_gone(self, seconds: float = PATIENCE) -> set[int]:
         """Those of its processes that are still there after `seconds`."""
         end = time.monotonic() + seconds
         while self.processes() and time.monotonic() < end:

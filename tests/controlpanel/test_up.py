@@ -56,7 +56,7 @@ def test_a_part_that_dies_is_started_again_and_jobs_go_on(start):
         panel.wait_for(lambda part=part, killed=killed: panel.process_of(part) != killed)
         answer = panel.manage("fleet", "check", "nowhere", "--wait", "--json", codes=(1,))
         assert '"status": "failed"' in answer, part
-    assert panel.get("/healthz")[0] == 200
+    panel.wait_for(lambda: panel.get("/healthz")[0] == 200)
 
 
 def test_a_taken_port_is_said_and_nothing_is_started(tmp_path):

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.fleet.server import FleetServer
-from tests.panel import Panel
+from tests.panel import PATIENCE, Panel
 
 LIVE = ("queued", "running", "lost-contact")
-PATIENCE = 240.0  # the machine may be slow; a wait ends with its condition
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:

@@ -14,7 +14,7 @@ from django.db import connection
 from controlpanel import broker
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "it") -> None:
+def until(condition: Callable[[], object], seconds: float = 120.0, what: str = "it") -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
@@ -72,7 +72,7 @@ class Worker:
     def end(self) -> int:
         """As a deployment does."""
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 def environment(folder: Path, broker: Broker, machine: Path, **more: str) -> dict[str, str]:

@@ -45,9 +45,9 @@ def test_a_rung_job_is_done_by_the_worker(start):
     worker = start()
     until(presence.workers_present, what="the worker's presence")
     job = ask("toy.look")
-    until(lambda: status(job) == Status.SUCCEEDED, 5, "the job's success")
+    until(lambda: status(job) == Status.SUCCEEDED, 14, "the job's success")  # it is rung for again after 15 s
     assert worker.end() == 0
-    until(lambda: not presence.workers_present(), 5, "the worker's absence")
+    until(lambda: not presence.workers_present(), what="the worker's absence")
 
 
 def test_a_worker_killed_in_the_middle_leaves_a_truth_and_the_next_reaches_the_goal(start):
@@ -57,9 +57,9 @@ def test_a_worker_killed_in_the_middle_leaves_a_truth_and_the_next_reaches_the_g
     worker.kill()
     killed = timezone.now()
     start()
-    until(lambda: status(job) != Status.RUNNING, 15, "an end of the claim that nobody keeps")
+    until(lambda: status(job) != Status.RUNNING, what="an end of the claim that nobody keeps")
     assert timezone.now() - killed < timedelta(seconds=60)
-    until(lambda: status(job) == Status.SUCCEEDED, 20, "the job's success")
+    until(lambda: status(job) == Status.SUCCEEDED, what="the job's success")
     job.refresh_from_db()
     assert job.fence == 2
     assert list(job.steps.values_list("state", flat=True)) == ["skipped", "unchanged"]
@@ -72,10 +72,10 @@ def test_a_paused_worker_that_wakes_up_late_changes_nothing(start):
     until(lambda: JobStep.objects.filter(job=job, state="running").exists(), what="the job's step")
     sleeper.pause()
     start()
-    until(lambda: status(job) == Status.SUCCEEDED, 30, "the job's success in the other worker")
+    until(lambda: status(job) == Status.SUCCEEDED, what="the job's success in the other worker")
     before = Job.objects.values().get(pk=job.pk), list(job.steps.values())
     sleeper.resume()
-    until(lambda: b"taken over" in sleeper.log.read_bytes() or b"no longer ours" in sleeper.log.read_bytes(), 15)
+    until(lambda: b"taken over" in sleeper.log.read_bytes() or b"no longer ours" in sleeper.log.read_bytes())
     assert (Job.objects.values().get(pk=job.pk), list(job.steps.values())) == before
 
 
@@ -83,7 +83,7 @@ def test_jobs_survive_a_broker_that_lost_everything(start):
     """Rows nobody rang for, as after FLUSHALL."""
     jobs = [JobFactory(action="toy.look", mutating=False, rung_at=timezone.now() - timedelta(minutes=1)) for _ in "abc"]
     start()
-    until(lambda: Job.objects.filter(status=Status.SUCCEEDED).count() == 3, 30, "all three")
+    until(lambda: Job.objects.filter(status=Status.SUCCEEDED).count() == 3, what="all three")
     assert [job.fence for job in Job.objects.filter(pk__in=[job.pk for job in jobs])] == [1, 1, 1]
 
 
@@ -94,8 +94,8 @@ def test_a_broker_killed_during_a_job_neither_doubles_nor_loses_one(start, broke
     broker.kill()
     waiting = ask("toy.look")
     broker.start()
-    until(lambda: status(running) == Status.SUCCEEDED, 30, "the running job's success")
-    until(lambda: status(waiting) == Status.SUCCEEDED, 60, "the waiting job's success")
+    until(lambda: status(running) == Status.SUCCEEDED, what="the running job's success")
+    until(lambda: status(waiting) == Status.SUCCEEDED, what="the waiting job's success")
     assert worker.process.poll() is None, "the worker outlives its broker"
     assert sorted(Job.objects.values_list("fence", flat=True)) == [1, 1]
 
@@ -105,7 +105,7 @@ def test_the_same_bell_ten_times_is_one_run(start):
     job = ask("toy.hang", seconds=1)
     for _ in range(10):
         app.send_task("servers.jobs.tasks.run", args=(job.pk,))
-    until(lambda: status(job) == Status.SUCCEEDED, 20, "the job's success")
+    until(lambda: status(job) == Status.SUCCEEDED, what="the job's success")
     job.refresh_from_db()
     assert (job.fence, job.steps.count()) == (1, 1)
 
@@ -115,7 +115,7 @@ def test_a_deployment_lets_a_short_job_finish(start):
     job = ask("toy.hang", seconds=2)
     until(lambda: status(job) == Status.RUNNING, what="the job's start")
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(30) == 0
+    assert worker.process.wait(120) == 0
     job.refresh_from_db()
     assert (job.status, job.fence) == (Status.SUCCEEDED, 1)
 
@@ -132,7 +132,7 @@ def test_a_worker_killed_while_the_server_changes_leaves_one_writer_and_the_goal
     worker.kill()
     start()
     seen = set()
-    until(lambda: seen.add(status(job)) or status(job) == Status.SUCCEEDED, 60, "the job's success")
+    until(lambda: seen.add(status(job)) or status(job) == Status.SUCCEEDED, what="the job's success")
     job.refresh_from_db()
     assert seen <= {Status.RUNNING, Status.LOST_CONTACT, Status.SUCCEEDED}
     assert (toy_machine / "note").read_text() == "canary-text"
@@ -145,7 +145,7 @@ def test_a_worker_killed_while_the_server_changes_leaves_one_writer_and_the_goal
 def test_nothing_secret_reaches_the_broker_or_a_workers_log(start, broker, folder):
     worker = start()
     job = ask("toy.set", text="canary-text")
-    until(lambda: status(job) == Status.SUCCEEDED, 20, "the job's success")
+    until(lambda: status(job) == Status.SUCCEEDED, what="the job's success")
     worker.end()
     left = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "vault")
     assert b"canary" not in left
