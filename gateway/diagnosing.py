@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from gateway import gateways, proving, rules, wanted
+from gateway import gateways, pinpointing, proving, rules, wanted
 from gateway.actions import nothing_wanted, with_relay
 from gateway.diagnosis import look, path, report, scan
-from gateway.diagnosis.values import Asked, Verdict
+from gateway.diagnosis.values import Verdict
 from gateway.diagnosis.verdict import judge
 from gateway.models import Gateway, Smarthost
 from gateway.postfix.spec import Relay
-from gateway.proof import Proof, Stage, prove
+from gateway.proof import PUBLIC, Proof, Stage, prove
 from gateway.proof import scene as scenes
 from gateway.proof.scene import Scene
 from servers import checking
@@ -46,15 +46,7 @@ class _Diagnosis:
             if self._installed and self._proof.ok:
                 self._postfix()
         blocker = next((stage for stage in self._stages if stage.state == "fail"), None)
-        asked = Asked(
-            host=self._relay.host,
-            port=self._relay.port,
-            tls=self._relay.tls,
-            own_name=scene.fqdn,
-            preset=self._preset.slug,
-            ports=() if self._preset.any_port else tuple(port for port, _ in self._preset.ports),
-            cloud=self._run.server.cloud,
-        )
+        asked = pinpointing.asked(self._run.server, self._smarthost, self._relay, scene)
         verdict = refused or judge(asked, found.seen, blocker, found.words)
         notes = (*self._proof.notes, *report.notes(asked, found.seen))
         result = report.result(asked, found, tuple(self._stages), self._proof, notes, verdict)
@@ -78,7 +70,7 @@ class _Diagnosis:
                         step.line(f"{relay.host} [{address}]: {reason}")
                         step.failed()
                         self._stages.append(Stage("name", "fail", f"{relay.host} [{address}]: {reason}"))
-                        return scene, scan.Scan(), Verdict("address-refused", reason, report.PUBLIC, "port")
+                        return scene, scan.Scan(), Verdict("address-refused", reason, PUBLIC, "port")
                 found = scan.scan(host, relay.host, scene.addresses, ports, report.greeting_name(relay, scene))
             else:
                 scene, found, said = look.look(host, relay.host, ports, relay.helo_name)

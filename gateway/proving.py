@@ -4,9 +4,12 @@ working one."""
 from collections.abc import Callable
 
 from controlpanel.access.gate import Permission, may
+from gateway import pinpointing
+from gateway.diagnosis.values import Verdict
 from gateway.models import Smarthost
 from gateway.postfix.spec import Relay
 from gateway.proof import Proof, Stage, prove
+from gateway.proof import scene as scenes
 from servers.jobs.run import Conclusion, Run
 from servers.models import Server
 from servers.remote import addresses
@@ -24,35 +27,34 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
                 found = f"{relay.host} [{found}]"
             step.line(f"{stage.title}: {stage.state}. {found}".strip())
 
+        seen = scenes.look(run.connect(), relay.host)
         proof = prove(
             run.connect(),
             relay,
             sender=relay.probe_address,
+            # Many providers judge the sender only when they are told of a recipient; nothing is sent to it.
+            recipient=relay.probe_address,
             preset=smarthost.preset,
             on_stage=told,
             refuse=refusal(run, smarthost),
             patience=PATIENCE,
+            scene=seen,
         )
         for note in proof.notes:
             step.line(note)
         if proof.blocker is None:
             return None
+        found = pinpointing.verdict(run, smarthost, relay, seen, proof, step.line)
         step.failed()
-    return _refused(proof, proof.blocker, relay.host)
+    return _refused(proof, proof.blocker, relay, found)
 
 
-def _refused(proof: Proof, blocker: Stage, host: str) -> Conclusion:
-    meaning = blocker.explanation
+def _refused(proof: Proof, blocker: Stage, relay: Relay, found: Verdict) -> Conclusion:
     stages = [{"title": s.title, "state": s.state, "evidence": s.evidence, "ms": s.ms} for s in proof.stages]
     result = {"proof": {"way": proof.way, "stages": stages, "transcript": list(proof.transcript)}}
-    said = meaning.cause if meaning else blocker.evidence
-    outcome = f"{blocker.title} at {host} failed, so nothing was changed: {said}"
-    if meaning is None:
-        return Conclusion(False, outcome, cause=f"proof-{blocker.name}", result=result)
-    result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
-    return Conclusion(
-        False, outcome, cause=meaning.slug, hint=meaning.fix, result=result | {"evidence": blocker.evidence}
-    )
+    result |= pinpointing.kept(relay, found) | {"evidence": blocker.evidence}
+    outcome = f"{blocker.title} at {relay.host} failed, so nothing was changed: {found.cause}"
+    return Conclusion(False, outcome, cause=found.slug, hint=found.fix, result=result)
 
 
 def refusal(run: Run, smarthost: Smarthost) -> Callable[[str], str | None] | None:

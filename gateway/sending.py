@@ -3,19 +3,36 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from gateway import gateways, mailtest, wanted
+from gateway import gateways, mailtest, pinpointing, proving, wanted
 from gateway.models import Gateway, Smarthost
 from gateway.postfix import testmail
-from gateway.postfix.spec import Invalid
+from gateway.postfix.spec import Invalid, Relay
 from gateway.postfix.testmail import Delivery
-from gateway.proof import secrets
-from gateway.providers.replies import explain
+from gateway.proof import prove, secrets
+from gateway.proof import scene as scenes
+from gateway.providers.replies import Explanation, explain
 from servers.fields import Unreadable
 from servers.jobs.run import Conclusion, Run
 from servers.remote import clean
-from servers.remote.host import Limits
+from servers.remote.host import Limits, RemoteError
 
 WAIT = 30  # seconds for a status, once it is the message's turn
+PATIENCE = 8  # seconds of silence in the second look
+# Said by Postfix of what another look from the server tells apart: a closed port, a stranger on it, a certificate.
+_VAGUE = (
+    "no-answer-yet",
+    "connection-timed-out",
+    "port-25-timed-out",
+    "connection-refused",
+    "network-unreachable",
+    "ipv6-unreachable",
+    "greeting-timed-out",
+    "conversation-timed-out",
+    "connection-lost",
+    "tls-not-offered",
+    "tls-on-plain-port",
+    "certificate-not-verified",
+)
 OUTCOMES = {
     "sent": "The provider accepted the email.",
     "deferred": "The email was not accepted yet; the server keeps trying.",
@@ -48,7 +65,8 @@ def test(run: Run) -> Conclusion:
         if delivery.delivery != "sent":
             step.failed()
     turn = f" This server may {allowance.each}, and what waited before goes first." if allowance.delay else ""
-    return _concluded(run, delivery, gateway.applied, turn)
+    found = _second_look(run, gateway.applied, delivery)
+    return _concluded(run, delivery, gateway.applied, turn, found)
 
 
 def _hide_sign_in(run: Run, smarthost: Smarthost) -> None:
@@ -72,8 +90,41 @@ def _script(run: Run, sender: str, log_source: str, wait: int) -> str:
     return testmail.script(message, sender, recipient, wait=wait, log_source=log_source)
 
 
-def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost, turn: str) -> Conclusion:
-    """turn: why a message may still wait for its own, one sentence or nothing."""
+def _second_look(run: Run, smarthost: Smarthost, delivery: Delivery) -> dict:
+    """What a diagnosis would say, as `pinpointing.kept`, where Postfix's own words leave open who is to blame; nothing
+    where it would see nothing wrong, as with a provider that is merely slow."""
+    if delivery.delivery == "sent" or _meaning(delivery, smarthost).slug not in _VAGUE:
+        return {}
+    # Whatever becomes of it, what was seen of the message is told.
+    with suppress(Invalid, Unreadable, RemoteError):
+        return _looked(run, smarthost, wanted.relay(smarthost, 0))
+    return {}
+
+
+def _looked(run: Run, smarthost: Smarthost, relay: Relay) -> dict:
+    with run.step("look", "Look why it was not handed over") as step:
+        host = run.connect()
+        seen = scenes.look(host, relay.host)
+        proof = prove(
+            host,
+            relay,
+            sender="",
+            preset=smarthost.preset,
+            on_stage=lambda stage: step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip()),
+            refuse=proving.refusal(run, smarthost),
+            patience=PATIENCE,
+            scene=seen,
+        )
+        found = pinpointing.verdict(run, smarthost, relay, seen, proof, step.line)
+    return pinpointing.kept(relay, found) if found else {}
+
+
+def _meaning(delivery: Delivery, smarthost: Smarthost) -> Explanation:
+    return explain(delivery.reply or "\n".join(delivery.evidence), smarthost.preset)
+
+
+def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost, turn: str, found: dict) -> Conclusion:
+    """turn: why a message may still wait for its own, one sentence or nothing. found: of _second_look."""
     result = {
         "queue_id": delivery.queue_id,
         "delivery": delivery.delivery,
@@ -87,9 +138,11 @@ def _concluded(run: Run, delivery: Delivery, smarthost: Smarthost, turn: str) ->
     if delivery.delivery == "sent":
         gateways.tested(run.server, smarthost, kept, job=run.job)
         return Conclusion(True, OUTCOMES["sent"], result=result)
-    meaning = explain(delivery.reply or "\n".join(delivery.evidence), smarthost.preset)
-    gateways.tested(run.server, smarthost, kept, cause=meaning.slug, job=run.job)
+    meaning = _meaning(delivery, smarthost)
     result["explanation"] = {"slug": meaning.slug, "cause": meaning.cause, "fix": meaning.fix, "area": meaning.area}
+    result |= found
+    told = result["explanation"]
+    gateways.tested(run.server, smarthost, kept, cause=told["slug"], job=run.job)
     ended = OUTCOMES[delivery.delivery] + (turn if delivery.delivery == "queued" else "")
-    outcome = f"{ended} {meaning.cause} It was sent through {smarthost.host}."
-    return Conclusion(False, outcome, cause=meaning.slug, hint=meaning.fix, result=result)
+    outcome = f"{ended} {told['cause']} This server sends through {smarthost.host}."
+    return Conclusion(False, outcome, cause=told["slug"], hint=told["fix"], result=result)

@@ -7,7 +7,6 @@ from gateway.proof.values import Proof, Relay, Stage
 from gateway.providers.replies import explain
 from servers.remote import cloud
 
-PUBLIC = "Type the name of an SMTP server on the internet."
 WAYS = {
     "tunnel": "The panel spoke itself, through its SSH connection to the server.",
     "server": "The server's own tools (bash, openssl) spoke, because its SSH forwards no connections.",
@@ -123,14 +122,20 @@ def result(
         return flat | {"diagnosis": whole}
     way = verdict.way
     if way is not None:
-        whole["instead"] = {"port": way.port, "tls": way.tls, "label": way.label}
         flat["instead"] = f"{way.port} {way.tls}"
         flat["tried"]["instead"] = [way.port, way.tls]
-    if verdict.where:
-        whole["where"] = verdict.where
+    whole |= offer(asked.port, verdict)
     explained = {"slug": verdict.slug, "cause": verdict.cause, "fix": verdict.fix, "area": verdict.area}
     evidence = blocker.evidence if blocker else ""
     return flat | {"diagnosis": whole, "explanation": explained, "evidence": evidence}
+
+
+def offer(port: int, verdict: Verdict) -> dict:
+    """What a page leads to: {"port"} that was tried, "instead": {"port", "tls", "label"} and "where", if there are."""
+    found: dict = {"port": port}
+    if way := verdict.way:
+        found["instead"] = {"port": way.port, "tls": way.tls, "label": way.label}
+    return found | ({"where": verdict.where} if verdict.where else {})
 
 
 def _stage(stage: Stage) -> dict:

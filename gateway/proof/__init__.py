@@ -1,6 +1,6 @@
 """Proves an SMTP account from a server's own network position, before anything changes there."""
 
-from gateway.proof.proving import prove, secrets
+from gateway.proof.proving import PUBLIC, prove, secrets
 from gateway.proof.values import Proof, Relay, Stage
 
-__all__ = ["Proof", "Relay", "Stage", "prove", "secrets"]
+__all__ = ["PUBLIC", "Proof", "Relay", "Stage", "prove", "secrets"]

@@ -11,8 +11,9 @@ from gateway import diagnosing, gateways, smarthosts
 from gateway.diagnosis.fleet import BY_CLOUD
 from gateway.models import Gateway
 from servers.jobs.models import Job, Status
+from servers.jobs.runner import run_here
 from servers.models import Server
-from tests.gateway.test_main_job import CANARY, account, enrol, run, values  # noqa: F401 - account is a fixture
+from tests.gateway.test_main_job import account, enrol, run, values  # noqa: F401 - account is a fixture
 
 pytestmark = [pytest.mark.fleet, pytest.mark.django_db(transaction=True)]
 PORTS = (25, 465, 587)
@@ -97,11 +98,15 @@ def test_each_block_gets_its_cause_and_the_matrix_says_so(dozen, administrator_c
     # What is proposed is true: from a blocked server the same account signs in on that port.
     row = smarthosts.own(dozen["droplet-1"], values(account, port=2525), by=None)
     assert run("diagnose", dozen["droplet-1"], None, smarthost=str(row.pk)).status == Status.SUCCEEDED
-    posted = {"servers": ",".join(offer["servers"]), "port": 2525, "tls": "starttls", "password": CANARY}
+    posted = {"servers": ",".join(offer["servers"]), "port": 2525, "tls": "starttls", "password": ""}
     form = administrator_client.post(offer["url"], posted)
     administrator_client.post(offer["url"], form.context["carried"] | posted | {"confirm": "1"})
     moved = Gateway.objects.filter(wanted__port=2525).values_list("server__name", flat=True)
     assert set(moved) == helped
+    # Nothing was typed: the stored password went along, and the provider takes it there.
+    installed = run_here(Job.objects.get(action="gateway.install", server=dozen["droplet-2"]))
+    assert installed.status == Status.SUCCEEDED, (installed.outcome, installed.result)
+    assert Gateway.objects.get(server=dozen["droplet-2"]).applied.port == 2525
 
 
 def test_the_wrong_way_to_begin_tls_is_told_with_the_right_one(server, account, administrator, monkeypatch):  # noqa: F811

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway import diagnosing, smarthosts
+from gateway import diagnosing, sending, smarthosts
+from gateway.values import Values
 from servers.jobs.models import Job, Status
 from tests.fleet.faults import CLOSED_HOST, FAULTS
 from tests.gateway.test_main_job import account, enrol, run, values, want  # noqa: F401 - account is a fixture
@@ -22,8 +23,9 @@ CAUSES = {
     "brokentls": "tls-broken-off",
     "silent": "greeting-timed-out",
     "busy": "closing-for-now",
-    "refuses": "family-policy",
+    "refuses": "no-mail-from-here",
 }
+REFUSED = {(Status.FAILED, "sender"), (Status.FAILED, "credentials")}
 # What these refuse is said only to a message, and a diagnosis sends none.
 FINE = ("unverified", "sendasdenied", "throttled", "slow", "loses")
 
@@ -94,3 +96,35 @@ def test_without_forwarding_and_with_postfix_installed(diagnose, server, enrolle
     assert job.status == Status.SUCCEEDED, (job.outcome, found)
     assert found["stages"][-1]["name"] == "path" and found["stages"][-1]["state"] == "ok", found["stages"]
     assert "own tools" in found["way"]
+
+
+def test_all_doors_name_a_block_alike(diagnose, server, enrolled, account, provider, administrator, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(sending, "WAIT", 4)
+    want(enrolled, values(provider), administrator)
+    assert run("install", enrolled, administrator).status == Status.SUCCEEDED
+    server.reject(587, direction="out")
+    told = [
+        diagnose(values(provider)),
+        run("test", enrolled, administrator, recipient="somebody@example.net", mail={}),
+    ]
+    want(enrolled, values(provider, sending_domain="mail.example.org"), administrator)
+    told.append(run("install", enrolled, administrator))
+    assert {(job.cause, job.hint) for job in told} == {("connection-refused", told[0].hint)}, [j.outcome for j in told]
+    assert all(told[0].outcome in job.outcome for job in told), [job.outcome for job in told]
+    assert {job.result["diagnosis"]["instead"]["port"] for job in told} == {2525}
+
+    server.unblock()
+    server.drop(587, direction="out")
+    server.run("postsuper -d ALL; postfix reload", check=False)
+    dropped = run("test", enrolled, administrator, recipient="somebody@example.net", mail={})
+    assert dropped.cause == "port-blocked-other-open", (dropped.outcome, dropped.result)
+
+
+def test_what_the_provider_says_to_a_recipient_stops_an_install(enrolled, server, account, administrator):  # noqa: F811
+    """A sender it does not allow, or no sign-in at all: it waits with that until it is told of a recipient."""
+    foreign = values(account, sending_domain="other.example")
+    for new in (Values(host=account.host, sending_domain="example.org"), foreign):
+        want(enrolled, new, administrator)
+        job = run("install", enrolled, administrator)
+        assert (job.status, job.result["explanation"]["area"]) in REFUSED, (job.outcome, job.result)
+        assert not server.exists("/usr/sbin/postfix")
