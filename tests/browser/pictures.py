@@ -213,9 +213,24 @@ class Walk:
         self.newest_job("job-check-failed")
         self.follow(self.page.get_by_role("link", name=re.compile("Batch|batch")))
         self.take("batch")
+        self.service_page(self.needing.name, "drift/")
+        self.take("drift")
+        self.working.drop(587, "out")
+        self.panel.manage("gateway", "diagnose", *names, "--wait", codes=(1,))
+        self.working.unblock()
+        self.newest_job("job-diagnose-failed")
+        self.follow(self.page.get_by_role("link", name=re.compile("Batch|batch")))
+        self.take("batch-diagnoses")
+        self.server(self.working.name, "Services")
+        self.follow(self.page.get_by_role("link", name="Stages, ports and conversation"))
+        self.take("diagnosis")
         self.panel.manage("gateway", "reinstall", self.needing.name, "--smarthost", "Old account", "--wait", codes=(1,))
         self.server(self.needing.name, "Services")
         self.take("services-needs-you")
+
+    def service_page(self, name: str, path: str) -> None:
+        self.server(name, "Services")
+        self.page.goto(self.page.url.partition("?")[0] + f"gateway/{path}")
 
     def newest_job(self, name: str) -> None:
         self.go("/jobs/?state=failed")
@@ -229,6 +244,12 @@ class Walk:
             "servers-filtered-to-nothing": "/servers/?q=nothing-like-it",
             "servers-needing": "/servers/?state=needs-you",
             "jobs": "/jobs/",
+            "batches": "/jobs/batches/",
+            "import": "/servers/import/",
+            "domains": "/domains/",
+            "alerts": "/alerts/",
+            "alert-settings": "/settings/alerts/",
+            "ssh-keys": "/settings/keys/",
             "audit": "/settings/audit/",
             "people": "/settings/people/",
             "invite": "/settings/people/invite/",
@@ -257,6 +278,10 @@ class Walk:
         for preset in ("generic", "sendgrid", "ses"):
             self.go(f"/settings/gateway/add/?preset={preset}")
             self.take(f"provider-add-{preset}")
+        self.go("/settings/gateway/presets/")
+        self.take("presets")
+        self.go("/settings/gateway/presets/gmail/")
+        self.take("preset")
         self.go("/settings/gateway/")
         self.follow(self.page.get_by_role("link", name="Main provider"))
         self.take("provider-edit")
@@ -276,8 +301,7 @@ class Walk:
         self.page.goto(settings)
         self.follow(self.page.get_by_role("link", name="Delete"))
         self.take("delete")
-        self.server(self.working.name, "Services")
-        self.page.goto(self.page.url.partition("?")[0] + "gateway/uninstall/")
+        self.service_page(self.working.name, "uninstall/")
         self.take("uninstall")
         self.bare.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q exim4-daemon-light")
         self.panel.manage("gateway", "install", self.bare.name, "--wait", codes=(1,))
