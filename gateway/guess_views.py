@@ -1,4 +1,4 @@
-"""To the form of one server's own values, dressed for the provider an address belongs to."""
+"""To a form, dressed for the provider an address belongs to: of a shared account, or of a server's own values."""
 
 from urllib.parse import urlencode
 
@@ -19,13 +19,23 @@ from servers.models import Server
 @require_POST
 def guess(request: HttpRequest, pk) -> HttpResponse:
     server = get_object_or_404(Server.objects.visible_to(request.user), pk=pk)
-    filled = {}
+    filled = _found(request, "provider", "own:{}")
+    return page.go(request, f"{reverse('servers:services', args=[server.pk])}?{urlencode(filled)}#gateway")
+
+
+@needs(Permission.SETTINGS)
+@require_POST
+def guess_account(request: HttpRequest) -> HttpResponse:
+    return page.go(request, f"{reverse('smarthosts:add')}?{urlencode(_found(request, 'preset', '{}'))}")
+
+
+def _found(request: HttpRequest, field: str, value: str) -> dict[str, str]:
+    """What the form is filled in with, `value` with the preset's slug under `field`; the person is told how it went."""
     try:
         found = guessing.look_up(request.POST.get("address", ""))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
-    else:
-        (messages.info if found.preset else messages.warning)(request, found.text)
-        filled |= {"provider": f"own:{found.preset.slug}"} if found.preset else {}
-        filled |= {"sending_domain": found.domain} if found.own_domain else {}
-    return page.go(request, f"{reverse('servers:services', args=[server.pk])}?{urlencode(filled)}#gateway")
+        return {}
+    (messages.info if found.preset else messages.warning)(request, found.text)
+    filled = {field: value.format(found.preset.slug)} if found.preset else {}
+    return filled | ({"sending_domain": found.domain} if found.own_domain else {})

@@ -1,13 +1,13 @@
 from django.urls import path
 
-from gateway import preset_views, rotation_views
+from gateway import guess_views, preset_views, rotation_views
 from gateway import settings_views as views
 
 app_name = "smarthosts"
 urlpatterns = [
     path("", views.smarthosts_list, name="list"),
     path("add/", views.add, name="add"),
-    path("guess/", views.guess, name="guess"),
+    path("guess/", guess_views.guess_account, name="guess"),
     path("presets/", preset_views.index, name="presets"),
     path("presets/<slug:preset>/", preset_views.preset, name="preset"),
     path("presets/<slug:preset>/edit/", preset_views.edit, name="preset-edit"),

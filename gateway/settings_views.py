@@ -1,9 +1,6 @@
 """Settings → Email gateway: the shared SMTP providers. Administrators only."""
 
-from urllib.parse import urlencode
-
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -12,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from controlpanel.access.gate import Permission, needs
 from controlpanel.web import page
-from gateway import guessing, overrides, rotation, rules, sharing, smarthosts, values
+from gateway import overrides, rotation, rules, sharing, smarthosts, values
 from gateway.forms import SmarthostForm
 from gateway.models import Smarthost
 from gateway.providers import limits, presets
@@ -35,21 +32,6 @@ def smarthosts_list(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     form = SmarthostForm(request.POST or None, preset=_preset(request), initial=_carried(request))
     return _edit(request, form)
-
-
-@needs(Permission.SETTINGS)
-@require_POST
-def guess(request: HttpRequest) -> HttpResponse:
-    """To the form, dressed for the provider an address belongs to."""
-    try:
-        found = guessing.look_up(request.POST.get("address", ""))
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return page.go(request, "smarthosts:add")
-    (messages.info if found.preset else messages.warning)(request, found.text)
-    filled = {"preset": found.preset.slug} if found.preset else {}
-    filled |= {"sending_domain": found.domain} if found.own_domain else {}
-    return page.go(request, f"{reverse('smarthosts:add')}?{urlencode(filled)}")
 
 
 @needs(Permission.SETTINGS)
