@@ -67,7 +67,7 @@ def enrol(options: dict) -> Server:
     try:
         if options["host_key"]:
             trust.offer_host_keys(server, offered(server))
-            trust.pin_host_key(server, chosen(server, options["host_key"]), by=by)
+            trust.pin_host_key(server, _first_or_chosen(server, options["host_key"]), by=by)
         return sshkeys.install_key_once(server, password, by=by) if once else server
     except BaseException:  # Ctrl-C while the server is slow to answer, too
         inventory.delete(server, by=by)
@@ -93,12 +93,16 @@ def offered(server: Server) -> list[PinnedKey]:
 def chosen(server: Server, wanted: str) -> str:
     """The fingerprint to pin. Raises ValidationError, naming what is offered."""
     keys = trust.waiting(server)
-    if wanted == ACCEPT_FIRST and keys:
-        return keys[0].fingerprint
     if not any(key.fingerprint == wanted for key in keys):
         seen = ", ".join(f"{key.fingerprint} ({key.kind})" for key in keys) or "none"
         raise ValidationError({"host_key": f"The server does not offer this key. It offers: {seen}."})
     return wanted
+
+
+def _first_or_chosen(server: Server, wanted: str) -> str:
+    """Only of a new server may the key it shows first be taken unseen."""
+    keys = trust.waiting(server)
+    return keys[0].fingerprint if wanted == ACCEPT_FIRST and keys else chosen(server, wanted)
 
 
 def _key(options: dict, by):

@@ -235,8 +235,9 @@ def test_a_changed_key_is_accepted_by_the_fingerprint_a_person_read(server, enro
     fingerprint = server.replace_host_key().fingerprint
     assert check()["status"] == "failed"
     out, accept = StringIO(), ("fleet", "accept-key", "web-1")
-    with pytest.raises(CommandError, match=re.escape(fingerprint)):
-        call_command(*accept, "SHA256:of-somebody-else", stdout=out)
+    for unread in ("SHA256:of-somebody-else", "accept-first"):
+        with pytest.raises(CommandError, match=re.escape(fingerprint)):
+            call_command(*accept, unread, stdout=out)
     assert Server.objects.get().reach == Server.Reach.KEY_CHANGED
     call_command(*accept, fingerprint, stdout=out)
     assert fingerprint in out.getvalue() and check()["status"] == "succeeded"
