@@ -106,7 +106,7 @@ def record(
 ) -> dict | None:
     """when: the end of the observation, if it is not now. tried: what a try of the account told; without one, what an
     earlier one told stands. Returns the finding that turns the state of a gateway that is as it was installed."""
-    account = _account(server, judged, tried) if judged.word != "absent" else []
+    account, until = _account(server, judged, tried) if judged.word != "absent" else ([], None)
     refused = acceptance.confirmed(account)
     if judged.word in IN_FORCE:
         failing, seen = masked(refused["text"]) if refused else "", looking.seen(facts)
@@ -126,23 +126,24 @@ def record(
         if judged.changes:
             diffs[drift.CHANGES] = {name: [v and masked(v) for v in pair] for name, pair in judged.changes.items()}
     oldest = datetime.fromtimestamp(facts.oldest, UTC) if facts.queued and facts.oldest else None
-    gateways.looked(server, findings, diffs=diffs, queued=facts.queued, oldest_at=oldest, when=when)
+    told = {"queued": facts.queued, "oldest_at": oldest, "certificate_until": until}
+    gateways.looked(server, findings, diffs=diffs, **told, when=when)
     alarms.around(server, findings)
     return refused
 
 
-def _account(server: Server, judged: Judged, tried: Tried | None) -> list[dict]:
-    """What is known of the account: from this try, or from the last one while the server ran on the same values."""
+def _account(server: Server, judged: Judged, tried: Tried | None) -> tuple[list[dict], datetime | None]:
+    """What is known of the account, and its certificate's end: from this try, or from the last one while the server ran
+    on the same values."""
     if tried is not None:
-        Gateway.objects.filter(server=server).update(certificate_until=tried.until)
         found, until = tried.findings, tried.until
     else:
         row = Gateway.objects.of(server)
         if judged.row and not row.runs_on(judged.row, judged.revision):
-            return []
+            return [], None
         found, until = acceptance.lasting(row.problems), row.certificate_until
     ends = acceptance.certificate(until, timezone.now())
-    return [*found, *(one for one in ends if one["slug"] not in {other["slug"] for other in found})]
+    return [*found, *(one for one in ends if one["slug"] not in {other["slug"] for other in found})], until
 
 
 def _possible(gateway: Gateway) -> Iterator[tuple[Smarthost, int]]:

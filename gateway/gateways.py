@@ -177,13 +177,15 @@ def looked(
     server: Server,
     findings: list[dict],
     *,
-    diffs: dict[str, str],
+    diffs: dict[str, str | dict],
     queued: int,
     oldest_at: datetime | None,
+    certificate_until: datetime | None,
     when: datetime | None = None,
 ) -> None:
-    """What a look saw beside the state: findings of gateway.drift, and per file how it differs from what we wrote."""
+    """What a look saw beside the state; the shapes are those of the columns."""
     fresh = {"problems": findings, "diffs": diffs, "queued": queued, "oldest_at": oldest_at}
+    fresh["certificate_until"] = certificate_until
     Gateway.objects.filter(server=server).update(**fresh, seen_at=when or timezone.now())
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connections
+from django.db.models import F
 from django.utils import timezone
 
 from gateway import acceptance, checking, gateways, health, trying, wanted
@@ -70,6 +71,15 @@ def test_a_certificate_near_its_end_is_told_at_every_look_without_another_try(pr
     (gateway,) = using(server)
     for after in (look(gateway), look(gateway)):
         assert after.state == "working" and slugs(after) == [("certificate", "warn")]
+    assert len(server.logins) == 1
+
+
+def test_values_that_were_saved_anew_and_are_the_same_there_keep_what_the_try_saw(provider):
+    server = provider(days=9)
+    (gateway,) = using(server)
+    Smarthost.objects.update(revision=F("revision") + 1)
+    for after in (look(fresh(gateway)), look(fresh(gateway))):
+        assert slugs(after) == [("certificate", "warn")] and after.certificate_until
     assert len(server.logins) == 1
 
 
