@@ -88,10 +88,15 @@ def is_underlay(route: dict[str, Any]) -> bool:
     return route.get("type") == "blackhole" and route.get("metric") == UNDERLAY_METRIC
 
 
+def cable_of(namespace: str) -> str:
+    """This machine's end of it."""
+    return f"fpv{crc32(namespace.encode()):08x}"
+
+
 def add_host(net: Net, host: str, addresses: list[IPv4Address]) -> None:
     """A namespace with one cable to the bridge. Its only route is the fleet's own range."""
     namespace = net.namespace(host)
-    cable = f"fpv{crc32(namespace.encode()):08x}"
+    cable = cable_of(namespace)
     sh("ip", "netns", "add", namespace)
     sh("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", namespace)
     set_kernel(f"net/ipv6/conf/{cable}/disable_ipv6", "1")
@@ -107,6 +112,8 @@ def tear_down(label: str) -> None:
     for line in sh("ip", "netns", "list").splitlines():
         namespace = line.split()[0]
         if namespace.startswith(f"fp-{label}-"):
+            # The kernel removes what is in a namespace later; the same label may begin anew before that.
+            succeeds("ip", "link", "del", cable_of(namespace))
             succeeds("ip", "netns", "del", namespace)
     succeeds("ip", "link", "del", bridge_of(label))
 
