@@ -1,6 +1,5 @@
 """Alerts, and Settings → Alerts: who is told of them."""
 
-from contextlib import suppress
 from datetime import timedelta
 
 from django.contrib import messages
@@ -11,11 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
-from kombu.exceptions import OperationalError
 
 from controlpanel.access.gate import Permission, may, needs
 from controlpanel.web import page
 from controlpanel.web.listing import Filter, Listing
+from servers import bell
 from servers.alerts import delivering, kinds, raising, routes, tasks, telling
 from servers.alerts.forms import LimitsForm, RouteForm
 from servers.alerts.models import Alert, Delivery, Limits, Route, Trouble
@@ -130,8 +129,7 @@ def _tested(route: Route) -> Delivery | None:
 def test(request: HttpRequest, pk) -> HttpResponse:
     route = get_object_or_404(Route, pk=pk)
     asked = delivering.ask_trial(route)
-    with suppress(OperationalError):  # without a broker it is sent in its turn
-        tasks.deliver.apply_async((asked.pk,), retry=False)
+    bell.ring(tasks.deliver, asked.pk)
     return page.go(request, "alert-routes:edit", pk=route.pk)
 
 

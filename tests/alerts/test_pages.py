@@ -1,5 +1,6 @@
 """The pages: what is open, who is told, and who may read what."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -135,6 +136,20 @@ def test_secrets_are_write_only(administrator_client):
     hook.refresh_from_db()
     assert (hook.name, hook.secret.reveal()) == ("Hook 2", b"a very long secret")
     assert not AuditEntry.objects.filter(detail__icontains="secret").exists()
+
+
+def test_the_test_button_waits_for_no_broker(administrator_client, monkeypatch):
+    asked, go = threading.Event(), threading.Event()
+
+    def silent(*_, **__):
+        asked.set()
+        go.wait(30)
+        raise OSError("the broker hung up")
+
+    monkeypatch.setattr(tasks.deliver, "apply_async", silent)
+    answer = administrator_client.post(f"/settings/alerts/{factories.RouteFactory().pk}/test/")
+    assert asked.wait(30) and not go.is_set() and answer.status_code == 302
+    go.set()
 
 
 def test_the_test_button_asks_a_worker_and_the_page_waits_for_the_answer(administrator_client):

@@ -14,6 +14,7 @@ from gateway.deliverability import bell, domains, tasks
 from gateway.deliverability.findings import Finding, Publish, Report
 from gateway.deliverability.models import DnsCheck, Domain
 from gateway.values import Values
+from servers import bell as ringing
 from tests.factories import ServerFactory, SmarthostFactory
 
 pytestmark = pytest.mark.django_db
@@ -125,7 +126,7 @@ class Now:
 def rung(monkeypatch):
     rings = []
     monkeypatch.setattr(tasks.check, "apply_async", lambda args, **_: rings.append(*args))
-    monkeypatch.setattr(bell, "threading", Now)
+    monkeypatch.setattr(ringing, "threading", Now)
     return rings
 
 
@@ -147,17 +148,17 @@ def test_a_broker_that_is_down_costs_a_page_nothing(domain, monkeypatch, caplog)
     def down(*_, **__):
         raise OSError("no broker")
 
-    monkeypatch.setattr(bell, "threading", Now)
+    monkeypatch.setattr(ringing, "threading", Now)
     monkeypatch.setattr(tasks.check, "apply_async", down)
     bell.check(domain.pk)
-    assert "the timetable tells it later" in caplog.text
+    assert "the timetable does it later" in caplog.text
 
 
 def test_a_command_that_ends_right_after_asking_waits_for_its_ring(monkeypatch):
     go = threading.Event()
     monkeypatch.setattr(tasks.check, "apply_async", lambda *_, **__: go.wait(10))
     bell.check(1)
-    ringing = [thread for thread in threading.enumerate() if thread.name == "dns-bell"]
+    ringing = [thread for thread in threading.enumerate() if thread.name == "task-bell"]
     go.set()
     assert [thread.daemon for thread in ringing] == [False]
 
