@@ -20,13 +20,6 @@ PATIENCE = 15  # seconds of silence in the conversation
 def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
     """A Conclusion when the provider, or the way to it, says no; None when nothing speaks against the change."""
     with run.step("prove", "Prove the account from this server") as step:
-
-        def told(stage: Stage) -> None:
-            found = stage.evidence
-            if (stage.name, stage.state) == ("name", "ok"):  # beside their name, addresses are hidden with it
-                found = f"{relay.host} [{found}]"
-            step.line(f"{stage.title}: {stage.state}. {found}".strip())
-
         seen = scenes.look(run.connect(), relay.host)
         proof = prove(
             run.connect(),
@@ -35,7 +28,7 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
             # Many providers judge the sender only when they are told of a recipient; nothing is sent to it.
             recipient=relay.probe_address,
             preset=smarthost.preset,
-            on_stage=told,
+            on_stage=lambda stage: step.line(line(relay, stage)),
             refuse=refusal(run, smarthost),
             patience=PATIENCE,
             scene=seen,
@@ -47,6 +40,14 @@ def stopped(run: Run, smarthost: Smarthost, relay: Relay) -> Conclusion | None:
         found = pinpointing.verdict(run, smarthost, relay, seen, proof, step.line)
         step.failed()
     return _refused(proof, proof.blocker, relay, found)
+
+
+def line(relay: Relay, stage: Stage) -> str:
+    """The stage in a job's log."""
+    found = stage.evidence
+    if (stage.name, stage.state) == ("name", "ok"):  # beside their name, addresses are hidden with it
+        found = f"{relay.host} [{found}]"
+    return f"{stage.title}: {stage.state}. {found}".strip()
 
 
 def _refused(proof: Proof, blocker: Stage, relay: Relay, found: Verdict) -> Conclusion:

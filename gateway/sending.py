@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from gateway import gateways, mailtest, pinpointing, proving, wanted
+from gateway.diagnosis.values import Verdict
 from gateway.models import Gateway, Smarthost
 from gateway.postfix import testmail
 from gateway.postfix.spec import Invalid, Relay
@@ -39,6 +40,12 @@ OUTCOMES = {
     "bounced": "The email was refused.",
     "queued": "The email is still waiting in the server's queue.",
 }
+_SLOW = Verdict(
+    "no-answer-yet",
+    "The provider talks to this server, and has not taken the message yet.",
+    "The server keeps trying: send another test email in some minutes, and ask the provider if that waits too.",
+    "provider",
+)
 
 
 def test(run: Run) -> Conclusion:
@@ -92,16 +99,17 @@ def _script(run: Run, sender: str, log_source: str, wait: int) -> str:
 
 def _second_look(run: Run, smarthost: Smarthost, delivery: Delivery) -> dict:
     """What a diagnosis would say, as `pinpointing.kept`, where Postfix's own words leave open who is to blame; nothing
-    where it would see nothing wrong, as with a provider that is merely slow."""
-    if delivery.delivery == "sent" or _meaning(delivery, smarthost).slug not in _VAGUE:
+    where it would see nothing wrong."""
+    vague = _meaning(delivery, smarthost).slug
+    if delivery.delivery == "sent" or vague not in _VAGUE:
         return {}
     # Whatever becomes of it, what was seen of the message is told.
     with suppress(Invalid, Unreadable, RemoteError):
-        return _looked(run, smarthost, wanted.relay(smarthost, 0))
+        return _looked(run, smarthost, wanted.relay(smarthost, 0), vague)
     return {}
 
 
-def _looked(run: Run, smarthost: Smarthost, relay: Relay) -> dict:
+def _looked(run: Run, smarthost: Smarthost, relay: Relay, vague: str) -> dict:
     with run.step("look", "Look why it was not handed over") as step:
         host = run.connect()
         seen = scenes.look(host, relay.host)
@@ -110,12 +118,14 @@ def _looked(run: Run, smarthost: Smarthost, relay: Relay) -> dict:
             relay,
             sender="",
             preset=smarthost.preset,
-            on_stage=lambda stage: step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip()),
+            on_stage=lambda stage: step.line(proving.line(relay, stage)),
             refuse=proving.refusal(run, smarthost),
             patience=PATIENCE,
             scene=seen,
         )
         found = pinpointing.verdict(run, smarthost, relay, seen, proof, step.line)
+    if found is None and vague == _SLOW.slug and proof.proven:
+        found = _SLOW
     return pinpointing.kept(relay, found) if found else {}
 
 

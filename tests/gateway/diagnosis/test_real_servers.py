@@ -4,7 +4,7 @@ import pytest
 
 from gateway import diagnosing, sending, smarthosts
 from gateway.values import Values
-from servers.jobs.models import Job, Status
+from servers.jobs.models import Job, JobLine, Status
 from tests.fleet.faults import CLOSED_HOST, FAULTS
 from tests.gateway.test_main_job import account, enrol, run, values, want  # noqa: F401 - account is a fixture
 
@@ -118,6 +118,9 @@ def test_all_doors_name_a_block_alike(diagnose, server, enrolled, account, provi
     server.run("postsuper -d ALL; postfix reload", check=False)
     dropped = run("test", enrolled, administrator, recipient="somebody@example.net", mail={})
     assert dropped.cause == "port-blocked-other-open", (dropped.outcome, dropped.result)
+    # An address is hidden together with the name beside it, so it never stands alone.
+    named = JobLine.objects.get(job=dropped, text__startswith="Name lookup: ok. ")
+    assert f"{provider.host} [" in named.text
 
 
 def test_what_the_provider_says_to_a_recipient_stops_an_install(enrolled, server, account, administrator):  # noqa: F811
