@@ -28,11 +28,12 @@ class InUse(Exception):
     hint = "Choose another provider on those servers, or uninstall their gateways, then delete it."
 
 
-_hearers: list[Callable[[Smarthost], None]] = []
+_hearers: list[Callable[[set[str]], None]] = []
 
 
-def tell(hearer: Callable[[Smarthost], None]) -> None:
-    """How a floor above learns of every account that is saved: `hearer` is called within the same transaction."""
+def tell(hearer: Callable[[set[str]], None]) -> None:
+    """How a floor above learns of every account that is saved: `hearer` is called within the same transaction with the
+    domains it sends for and sent for before."""
     _hearers.append(hearer)
 
 
@@ -70,7 +71,7 @@ def change(smarthost: Smarthost, name: str, new: Values, *, by: User | None) -> 
     if new.password is not None or wiped:
         old.password_revision = old.revision
     old.full_clean()
-    _save(old)
+    _save(old, before.sending_domain)
     audit.record(by, "changed", old, password_wiped=wiped, **_changes(before, after), **_typed(new))
     return old, wiped
 
@@ -136,10 +137,10 @@ def prune() -> None:
     Smarthost.objects.unused().filter(server__isnull=False, created_at__lt=old).delete()
 
 
-def _save(smarthost: Smarthost) -> None:
+def _save(smarthost: Smarthost, earlier: str = "") -> None:
     smarthost.save()
     for hear in _hearers:
-        hear(smarthost)
+        hear({smarthost.sending_domain, earlier} - {""})
 
 
 def _fill(smarthost: Smarthost, new: Values, *, wipe: bool = False) -> None:

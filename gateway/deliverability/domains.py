@@ -23,7 +23,6 @@ from gateway.deliverability.check import Scope, check, names
 from gateway.deliverability.findings import Finding, Report, Sender
 from gateway.deliverability.models import DnsCheck, Domain, in_use
 from gateway.deliverability.resolver import Asking
-from gateway.models import Smarthost
 
 LEASE = timedelta(seconds=90)
 EVERY = timedelta(hours=6)
@@ -91,11 +90,11 @@ def collect() -> None:
     Domain.objects.bulk_create([Domain(name=name) for name in new], ignore_conflicts=True)
 
 
-def saved(account: Smarthost, ring: Callable[[int], object]) -> None:
-    """An account was saved: the domain it sends for has a row, and what its providers need is looked at anew."""
-    if name := account.sending_domain:
-        Domain.objects.bulk_create([Domain(name=name)], ignore_conflicts=True)
-        ask(list(Domain.objects.filter(name=name)), ring)
+def saved(names: set[str], ring: Callable[[int], object]) -> None:
+    """An account was saved that sends for these domains, or sent: each has a row, and what its providers need is looked
+    at anew. A report must not go on naming servers of an account that left the domain to others."""
+    Domain.objects.bulk_create([Domain(name=name) for name in sorted(names)], ignore_conflicts=True)
+    ask(list(Domain.objects.listed().filter(name__in=names)), ring)
 
 
 def add(name: str, *, by: User) -> Domain:

@@ -144,6 +144,18 @@ def test_saving_an_account_makes_the_row_of_its_domain(administrator, rung, djan
     assert {d.name for d in Domain.objects.listed()} == {"example.org", "own.example"}
 
 
+def test_a_domain_that_an_account_leaves_to_others_is_looked_at_anew(
+    domain, administrator, rung, django_capture_on_commit_callbacks
+):
+    checked(domain, GOOD)
+    new = Values(preset="generic", host="mail.example.net", port=587, sending_domain="example.com")
+    row = smarthosts.create("Two", new, by=administrator)
+    checked(domain, GOOD)
+    with django_capture_on_commit_callbacks(execute=True):
+        smarthosts.change(row, "Two", replace(new, sending_domain="example.org"), by=administrator)
+    assert sorted(rung) == sorted(Domain.objects.values_list("pk", flat=True)) and len(rung) == 2
+
+
 def test_a_broker_that_is_down_costs_a_page_nothing(domain, monkeypatch, caplog):
     def down(*_, **__):
         raise OSError("no broker")
