@@ -54,7 +54,9 @@ def _refused(proof: Proof, blocker: Stage, relay: Relay, found: Verdict) -> Conc
     stages = [{"title": s.title, "state": s.state, "evidence": s.evidence, "ms": s.ms} for s in proof.stages]
     result = {"proof": {"way": proof.way, "stages": stages, "transcript": list(proof.transcript)}}
     result |= pinpointing.kept(relay, found) | {"evidence": blocker.evidence}
-    outcome = f"{blocker.title} at {relay.host} failed, so nothing was changed: {found.cause}"
+    # What is said to a recipient is mostly about somebody else: the sender, or a missing sign-in.
+    failed = "The check" if blocker.name == "rcpt_to" else blocker.title
+    outcome = f"{failed} at {relay.host} failed, so nothing was changed: {found.cause}"
     return Conclusion(False, outcome, cause=found.slug, hint=found.fix, result=result)
 
 

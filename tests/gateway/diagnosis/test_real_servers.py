@@ -130,4 +130,5 @@ def test_what_the_provider_says_to_a_recipient_stops_an_install(enrolled, server
         want(enrolled, new, administrator)
         job = run("install", enrolled, administrator)
         assert (job.status, job.result["explanation"]["area"]) in REFUSED, (job.outcome, job.result)
+        assert job.outcome.startswith(f"The check at {account.host} failed, so nothing was changed: "), job.outcome
         assert not server.exists("/usr/sbin/postfix")
