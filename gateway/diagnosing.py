@@ -88,10 +88,12 @@ class _Diagnosis:
         return next((one.address for one in chosen if one.state == "open"), "-" if chosen else "")
 
     def _talk(self, scene: Scene, target: str) -> None:
-        address = self._relay.probe_address
+        address, host = self._relay.probe_address, self._run.connect()
         with self._run.step("talk", "Talk to the provider") as step:
 
             def told(stage: Stage) -> None:
+                if stage.name == "greeting" and self._installed:
+                    host.prepare()  # for Postfix's own way, which comes next
                 if target and stage.name in ("name", "tcp"):
                     return  # the scan told it already
                 if (stage.name, stage.state) == ("name", "ok"):  # beside their name, addresses are hidden with it
@@ -100,7 +102,7 @@ class _Diagnosis:
                 step.line(f"{stage.title}: {stage.state}. {stage.evidence}".strip())
 
             self._proof = prove(
-                self._run.connect(),
+                host,
                 self._relay,
                 sender=address,
                 recipient=address,
