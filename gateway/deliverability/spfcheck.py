@@ -44,7 +44,7 @@ def judge(
         if cost > MAX_LOOKUPS:
             why += " That is too many: take out includes of services that no longer send for this domain."
         publish.append(record(domain, domain, "TXT", better, why, replaces=texts))
-    return findings, publish, tree
+    return findings, publish, tree if len(texts) == 1 else None  # of several, receivers expand none
 
 
 def _dead(domain: str, text: str, lookup: Lookup) -> list[str]:

@@ -118,3 +118,9 @@ def test_names_are_relative_to_the_zone_that_holds_the_domain():
     assert [p.host for p in findings.within(report, "example.com").publish] == ["m"]
     assert [p.host for p in findings.within(report, "m.example.com").publish] == ["@"]
     assert [p.host for p in findings.within(report, "other.example").publish] == ["@"]
+
+
+def test_several_spf_records_have_no_cost_that_anybody_pays():
+    texts = ["v=spf1 mx -all", "v=spf1 include:_spf.google.com ~all"]
+    both = Zone({"example.com": [{"TXT": text} for text in texts] + [{"MX": [10, "mx.example.com"]}]})
+    assert check("example.com", both, [], organisation, Scope()).tree == {}
