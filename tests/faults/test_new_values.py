@@ -20,10 +20,10 @@ BAD = {
     "expired": ("certificate-expired", "certificate has expired", "renew its certificate"),
     "wrongname": ("certificate-name-mismatch", "Hostname mismatch", "provider's own host name"),
     "untrusted": ("certificate-not-trusted", "certificate verify failed", "ca-certificates"),
-    "nostarttls": ("tls-not-offered", "STARTTLS not offered", "port 587"),
+    "nostarttls": ("tls-not-offered", "STARTTLS not offered", "a port with encryption"),
     "authrequired": ("sign-in-missing", "530 5.7.0 Authentication Required", "user name and password"),
     "basicauthoff": ("m365-password-sign-in-ended", "535 5.7.139", "connector without a password"),
-    "closed": ("connection-refused", "Connection refused", "try another of its ports"),
+    "closed": ("connection-refused", "Connection refused", "Check the name and port"),
     "busy": ("closing-for-now", "421 4.7.0", "ask the provider"),
 }
 
