@@ -57,16 +57,33 @@ def panel_key(*, by: User | str | None) -> SshKey:
 
 def own_key(pasted: Secret, *, by: User | str | None) -> SshKey:
     """A key a person brought, OpenSSH or PEM text without a passphrase. The same key twice is one row."""
+    private, public = _read(pasted)
+    return SshKey.objects.filter(public=public).first() or _store(private, public, "", by)
+
+
+def add(pasted: Secret, name: str, *, by: User | str | None) -> SshKey:
+    """Likewise, under a name ("": called by its fingerprint). Raises ValidationError by field, with nothing stored, for
+    one that is there already too."""
+    private, public = _read(pasted)
+    if found := SshKey.objects.filter(public=public).first():
+        raise ValidationError({"private_key": f"This key is stored already, as {found.name}."})
+    return _store(private, public, name.strip(), by)
+
+
+def _read(pasted: Secret) -> tuple[Secret, str]:
     try:
         private = keypair.accept(pasted)
-        public = keypair.authorized_line(private, "fleetpost")
+        return private, keypair.authorized_line(private, "fleetpost")
     except KeyUnusable as error:
         raise ValidationError({"private_key": f"{error} {error.hint}"}) from error
-    if found := SshKey.objects.filter(public=public).first():
-        return found
+
+
+def _store(private: Secret, public: str, name: str, by: User | str | None) -> SshKey:
+    name = name or f"Key {keypair.fingerprint(public.split()[1])[:19]}"
+    key = SshKey(name=name, public=public, private=private)
+    key.full_clean(exclude=["private", "public"])
     with transaction.atomic():
-        name = f"Key {keypair.fingerprint(public.split()[1])[:19]}"
-        key = SshKey.objects.create(name=name, public=public, private=private)
+        key.save()
         audit.record(by, "added", key, fingerprint=fingerprint(key))
     return key
 

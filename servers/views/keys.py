@@ -32,14 +32,15 @@ def add(request: HttpRequest) -> HttpResponse:
     form = AddKeyForm(request.POST or None)
     if request.method != "POST":
         return page.render(request, "servers/key_add.html", {"form": form})
-    try:
-        key = _added(form, request) if form.is_valid() else None
-    except ValidationError as error:
-        form.complain(error)
-        key = None
-    if key is None:
-        return page.refused(request, "servers/key_add.html", {"form": form})
-    return page.go(request, "keys:key", key.pk)
+    if form.is_valid():
+        typed = form.cleaned_data
+        try:
+            added = sshkeys.add(Secret(typed["private_key"]), typed["name"], by=request.user)
+        except ValidationError as error:
+            form.complain(error)
+        else:
+            return page.go(request, "keys:key", added.pk)
+    return page.refused(request, "servers/key_add.html", {"form": form})
 
 
 @needs(Permission.EDIT_SERVERS)
@@ -87,13 +88,3 @@ def delete(request: HttpRequest, pk) -> HttpResponse:
         "cancel_url": reverse("keys:key", args=[found.pk]),
     }
     return page.render(request, "components/confirm.html", context)
-
-
-def _added(form: AddKeyForm, request: HttpRequest) -> SshKey:
-    before = set(SshKey.objects.values_list("pk", flat=True))
-    key = sshkeys.own_key(Secret(form.cleaned_data["private_key"]), by=request.user)
-    if key.pk in before:
-        messages.info(request, "This key was stored already.")
-    elif form.cleaned_data["name"]:
-        sshkeys.rename(key, form.cleaned_data["name"], by=request.user)
-    return key

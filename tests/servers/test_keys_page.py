@@ -40,12 +40,14 @@ def test_a_key_is_added_named_and_deleted(administrator_client):
     inside = page(administrator_client, f"{LIST}add/", name="Old fleet", private_key=text)
     key = SshKey.objects.get()
     assert key.name == "Old fleet" and sshkeys.own_key(Secret(text), by="test") == key and "Old fleet" in inside
-    assert "stored already" in page(administrator_client, f"{LIST}add/", name="Twice", private_key=text)
+    assert "stored already, as Old fleet." in page(
+        administrator_client, f"{LIST}add/", status=422, name="Twice", private_key=text
+    )
     assert "The name was saved" in page(administrator_client, f"{LIST}{key.pk}/", name="Older fleet")
     page(administrator_client, f"{LIST}{key.pk}/delete/", yes="1")
     assert not SshKey.objects.exists()
     said = AuditEntry.objects.filter(subject_kind="ssh key").order_by("pk").values_list("verb", flat=True)
-    assert list(said) == ["added", "renamed", "renamed", "deleted"]
+    assert list(said) == ["added", "renamed", "deleted"]
 
 
 @pytest.mark.parametrize("text", ["", "no key at all", "ssh-ed25519 AAAA mine"])
@@ -53,6 +55,13 @@ def test_what_is_no_private_key_is_refused_and_does_not_come_back(administrator_
     answer = administrator_client.post(f"{LIST}add/", {"name": "x", "private_key": text})
     assert answer.status_code == 422 and not SshKey.objects.exists()
     assert not text or text not in answer.content.decode()
+
+
+def test_a_name_that_is_taken_stores_nothing(administrator_client):
+    one = sshkeys.add(Secret(pasted()), "Fleet", by="test")
+    answer = administrator_client.post(f"{LIST}add/", {"name": "Fleet", "private_key": pasted()})
+    assert answer.status_code == 422 and list(SshKey.objects.all()) == [one]
+    assert AuditEntry.objects.filter(verb="added", subject_kind="ssh key").count() == 1
 
 
 def test_names_are_told_apart(administrator_client):
