@@ -37,14 +37,11 @@ def last(server: Server) -> Job | None:
     return server.jobs.filter(action=CHECK).first()
 
 
-def cloud_unasked(server: Server) -> bool:
-    """Whether no check has looked since clouds are known."""
-    return not server.cloud and "cloud" not in server.findings.get("facts", {})
-
-
 def learn_cloud(server: Server, stdout: bytes) -> None:
-    """What a server of which that was so said to `facts.cloud_parts`."""
-    if cloud_unasked(server) and (found := facts.parse_server(stdout).cloud):
+    """What it said to `facts.cloud_parts`; only where no check has looked since clouds are known."""
+    if server.cloud or "cloud" in server.findings.get("facts", {}):
+        return
+    if found := facts.parse_server(stdout).cloud:
         server.cloud = found
         Server.objects.filter(pk=server.pk).update(cloud=found)
 
